@@ -1,0 +1,82 @@
+// slab.h -- records of one type, named by 32-bit numbers.
+//
+// Layer 0. Owns its records. They live in chunks that are never moved, so growing costs one chunk
+// and a pointer stays good until its record is freed. A freed number is used again, last freed
+// first. Number 0 is never given out: it means "none".
+//
+//     chunk 0: | - | 1 | 2 | ... | 4095 |     chunk 1: | 4096 | ...
+//
+// A free record holds the number of the next free one in its first bytes.
+
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include "base/log.h"
+
+namespace zk {
+
+template <typename T, uint32_t chunk_bits = 12>
+class Slab {
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) >= sizeof(uint32_t));
+
+public:
+    Slab() = default;
+    Slab(const Slab&) = delete;
+    Slab& operator=(const Slab&) = delete;
+    ~Slab() {
+        for (T* chunk : chunks_) free(chunk);
+    }
+
+    // A zeroed record.
+    uint32_t allocate() {
+        uint32_t id = free_;
+        if (id != 0) {
+            memcpy(&free_, static_cast<const void*>(&at(id)), sizeof free_);
+        } else {
+            if ((next_ >> chunk_bits) >= chunks_.size()) add_chunk();
+            id = next_++;
+        }
+        memset(static_cast<void*>(&at(id)), 0, sizeof(T));
+        ++count_;
+        return id;
+    }
+
+    void release(uint32_t id) {
+        ASSERT(id != 0);
+        ASSERT(count_ > 0);
+        memcpy(static_cast<void*>(&at(id)), &free_, sizeof free_);
+        free_ = id;
+        --count_;
+    }
+
+    T& at(uint32_t id) { return chunks_[id >> chunk_bits][id & (chunk_size - 1)]; }
+    const T& at(uint32_t id) const { return chunks_[id >> chunk_bits][id & (chunk_size - 1)]; }
+    T& operator[](uint32_t id) { return at(id); }
+    const T& operator[](uint32_t id) const { return at(id); }
+
+    uint32_t count() const { return count_; }
+    uint32_t end() const { return next_; }  // all numbers ever given out are below it
+
+private:
+    static constexpr uint32_t chunk_size = 1u << chunk_bits;
+
+    void add_chunk() {
+        ASSERT(chunks_.size() < (1ull << (32 - chunk_bits)));
+        void* chunk = nullptr;
+        int failed = posix_memalign(&chunk, 64, sizeof(T) * chunk_size);
+        ASSERT(failed == 0);
+        chunks_.push_back(static_cast<T*>(chunk));
+    }
+
+    std::vector<T*> chunks_;
+    uint32_t free_ = 0;
+    uint32_t next_ = 1;
+    uint32_t count_ = 0;
+};
+
+}  // namespace zk
