@@ -1,0 +1,48 @@
+// node.h -- one server's brain: what its clients ask, what the log decides, what they are told.
+//
+// Layer 5. Owns the clients (their queues and unsent replies), the quorum machine, the storage and
+// the state. Deterministic: everything comes in by `on_*` events and by Io, everything goes out by
+// Io. Callbacks only queue; `turn` does the work, once before each sleep of the loop, always in the
+// order of design.md section 3.
+#pragma once
+
+#include <memory>
+
+#include "base/io.h"
+#include "wire/options.h"
+
+namespace zk {
+
+class Core;
+
+class Node {
+public:
+    Node(Io& io, const Config& config);
+    ~Node();
+
+    // Reads what the data directory holds, or formats a blank one. No client before this is done.
+    Result<void> start();
+
+    // Events. `bytes` must stay until the next turn is over. on_open says false to a client that
+    // is one too many; the edge then closes it at once and forgets it (no close() for it).
+    bool on_open(ClientId client, const Address& from);
+    void on_bytes(ClientId client, Bytes bytes);
+    void on_end(ClientId client, bool reset);  // the other side is done sending, or gone (reset)
+    void on_drained(ClientId client);
+    void on_disk(Lane lane, uint64_t ticket, const DiskResult& result);
+    void on_snapshot(const Result<void>& result);
+
+    // Does what is queued. True: there is more to do at once.
+    bool turn();
+    // When `turn` wants to be called again though nothing happened (Io::now_us time).
+    uint64_t next_turn_us() const;
+
+    // Orderly end: clients are cut, the log gets its end mark. `turn` until `stopped`.
+    void stop();
+    bool stopped() const;
+
+private:
+    std::unique_ptr<Core> core_;
+};
+
+}  // namespace zk
