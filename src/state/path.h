@@ -1,0 +1,31 @@
+// path.h -- which paths name a znode, and their parts.
+//
+// Layer 2. The rules are those of PathUtils.validatePath (protocol.md 4.5).
+
+#pragma once
+
+#include <string_view>
+
+namespace zk {
+
+// Starts with '/', no empty part, no "." or "..", no '/' at the end but in "/" itself, good UTF-8
+// without control characters, surrogates, private use or anything beyond U+FFFF.
+bool valid_path(std::string_view path);
+
+// "/a/b" -> "/a" and "b"; "/a" -> "" and "a". Requires: there is a '/'.
+struct PathParts {
+    std::string_view parent;
+    std::string_view name;
+};
+inline PathParts split_path(std::string_view path) {
+    size_t slash = path.rfind('/');
+    return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+// The root and what the server itself needs: never deleted.
+inline bool special_path(std::string_view path) {
+    return path == "/" || path == "/zookeeper" || path == "/zookeeper/quota" ||
+           path == "/zookeeper/config";
+}
+
+}  // namespace zk

@@ -1,0 +1,496 @@
+// tree.cc -- see tree.h.
+
+#include "state/tree.h"
+
+#include <algorithm>
+#include <climits>
+
+#include "base/hash.h"
+#include "state/path.h"
+
+namespace zk {
+
+namespace {
+
+constexpr Extra no_extra = {};
+
+uint32_t size_of(Bytes data) {
+    return data.data() == nullptr ? null_data : static_cast<uint32_t>(data.size());
+}
+size_t bytes_of(uint32_t data_size) { return data_size == null_data ? 0 : data_size; }
+
+// Java's int arithmetic, which every client sees.
+int32_t wrapping_add(int32_t a, int32_t b) {
+    return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+}
+
+}  // namespace
+
+Tree::Tree(uint64_t seed, AclTable& acls) : seed_(seed), acls_(acls) {
+    ZnodeId id = znodes_.allocate();
+    ASSERT(id == root);
+    znodes_[id].kind = ZnodeKind::persistent;
+    znodes_[id].acl = AclTable::open;
+    set_bytes(id, "", as_bytes(""));
+    index_.insert(hash_path(""), id);
+    add_terms(hash_path(""), id);
+}
+
+Tree::~Tree() {
+    for (ZnodeId id = 1; id < znodes_.end(); ++id) {
+        // A freed record holds the next free number where czxid is, and no bytes: see free_znode.
+        free(znodes_[id].bytes);
+        if (znodes_[id].extra != 0) free(extras_[znodes_[id].extra].children);
+    }
+}
+
+uint64_t Tree::hash_path(std::string_view path) const {
+    return hash64(path == "/" ? std::string_view() : path, seed_);
+}
+
+const Extra& Tree::extra(ZnodeId id) const {
+    uint32_t number = znodes_[id].extra;
+    return number == 0 ? no_extra : extras_[number];
+}
+
+Extra& Tree::need_extra(ZnodeId id) {
+    Znode& znode = znodes_[id];
+    if (znode.extra == 0) {
+        znode.extra = extras_.allocate();
+        extras_[znode.extra].pzxid = znode.czxid;
+    }
+    return extras_[znode.extra];
+}
+
+int64_t Tree::pzxid(ZnodeId id) const {
+    const Znode& znode = znodes_[id];
+    return znode.extra == 0 ? znode.czxid : extras_[znode.extra].pzxid;
+}
+
+std::string_view Tree::name(ZnodeId id) const {
+    const Znode& znode = znodes_[id];
+    return {reinterpret_cast<const char*>(znode.bytes), znode.name_size};
+}
+
+Bytes Tree::data(ZnodeId id) const {
+    const Znode& znode = znodes_[id];
+    if (znode.data_size == null_data) return {};
+    return {znode.bytes + znode.name_size, znode.data_size};
+}
+
+bool Tree::is_at(ZnodeId id, std::string_view path) const {
+    if (path == "/") path = {};
+    while (id != root) {
+        std::string_view mine = name(id);
+        if (path.size() <= mine.size() || !path.ends_with(mine)) return false;
+        path.remove_suffix(mine.size());
+        if (path.back() != '/') return false;
+        path.remove_suffix(1);
+        id = znodes_[id].parent;
+    }
+    return path.empty();
+}
+
+ZnodeId Tree::find(std::string_view path) const {
+    if (path.size() <= 1 && (path.empty() || path[0] == '/')) return root;
+    return index_.find(hash_path(path), [&](ZnodeId id) { return is_at(id, path); });
+}
+
+Stat Tree::stat(ZnodeId id) const {
+    const Znode& znode = znodes_[id];
+    const Extra& more = extra(id);
+    return {
+        .czxid = znode.czxid,
+        .mzxid = znode.mzxid,
+        .ctime = znode.ctime,
+        .mtime = znode.mtime,
+        .version = znode.version,
+        .cversion = wrapping_add(wrapping_add(more.cversion, more.cversion),
+                                 -static_cast<int32_t>(more.child_count)),
+        .aversion = more.aversion,
+        .ephemeral_owner = znode.kind == ZnodeKind::ephemeral ? more.owner : 0,
+        .data_length = static_cast<int32_t>(bytes_of(znode.data_size)),
+        .num_children = static_cast<int32_t>(more.child_count),
+        .pzxid = pzxid(id),
+    };
+}
+
+std::string Tree::path(ZnodeId id) const {
+    if (id == root) return "/";
+    size_t size = 0;
+    for (ZnodeId at = id; at != root; at = znodes_[at].parent) size += 1 + znodes_[at].name_size;
+    std::string path(size, '/');
+    for (ZnodeId at = id; at != root; at = znodes_[at].parent) {
+        std::string_view part = name(at);
+        size -= part.size();
+        path.replace(size, part.size(), part);
+        --size;
+    }
+    return path;
+}
+
+uint64_t Tree::stat_term(uint64_t hash, ZnodeId id) const {
+    const Znode& znode = znodes_[id];
+    const Extra& more = extra(id);
+    uint64_t fields[] = {
+        hash,
+        static_cast<uint64_t>(znode.czxid),
+        static_cast<uint64_t>(znode.mzxid),
+        static_cast<uint64_t>(znode.ctime),
+        static_cast<uint64_t>(znode.mtime),
+        static_cast<uint64_t>(pzxid(id)),
+        static_cast<uint64_t>(more.owner),
+        static_cast<uint32_t>(znode.version) | uint64_t{static_cast<uint32_t>(more.cversion)} << 32,
+        static_cast<uint32_t>(more.aversion) | uint64_t{more.child_count} << 32,
+        static_cast<uint64_t>(znode.kind),
+    };
+    return hash64(Bytes(reinterpret_cast<const uint8_t*>(fields), sizeof fields), 1);
+}
+
+uint64_t Tree::data_term(uint64_t hash, ZnodeId id) const {
+    uint64_t kept = znodes_[id].data_size == null_data ? 2 : 3;
+    return hash64(data(id), hash ^ kept) + hash64(acls_.bytes(znodes_[id].acl), hash);
+}
+
+void Tree::add_terms(uint64_t hash, ZnodeId id) {
+    digest_ += stat_term(hash, id) + data_term(hash, id);
+}
+
+void Tree::drop_terms(uint64_t hash, ZnodeId id) {
+    digest_ -= stat_term(hash, id) + data_term(hash, id);
+}
+
+void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data) {
+    size_t size = name.size() + data.size();
+    uint8_t* bytes = static_cast<uint8_t*>(malloc(size > 0 ? size : 1));
+    ASSERT(bytes != nullptr);
+    if (!name.empty()) memcpy(bytes, name.data(), name.size());
+    if (!data.empty()) memcpy(bytes + name.size(), data.data(), data.size());
+    Znode& znode = znodes_[id];
+    znode.bytes = bytes;
+    znode.name_size = static_cast<uint32_t>(name.size());
+    znode.data_size = size_of(data);
+}
+
+void Tree::adopt(ZnodeId parent, ZnodeId child) {
+    Extra& family = need_extra(parent);
+    if (family.child_count == family.child_capacity) {
+        ASSERT(family.child_count < (1u << 31));
+        uint32_t capacity = family.child_capacity < 2 ? 2 : family.child_capacity * 2;
+        // Large arrays are moved by the kernel without copying (mremap).
+        auto* children =
+            static_cast<ZnodeId*>(realloc(family.children, capacity * sizeof(ZnodeId)));
+        ASSERT(children != nullptr);
+        family.children = children;
+        family.child_capacity = capacity;
+    }
+    znodes_[child].parent = parent;
+    znodes_[child].place = family.child_count;
+    family.children[family.child_count++] = child;
+}
+
+void Tree::disown(ZnodeId parent, ZnodeId child) {
+    Extra& family = extras_[znodes_[parent].extra];
+    uint32_t place = znodes_[child].place;
+    ASSERT(family.children[place] == child);
+    ZnodeId last = family.children[--family.child_count];
+    family.children[place] = last;
+    znodes_[last].place = place;
+    if (family.child_count == 0) {
+        free(family.children);
+        family.children = nullptr;
+        family.child_capacity = 0;
+    } else if (family.child_capacity > 64 && family.child_count < family.child_capacity / 4) {
+        uint32_t capacity = family.child_capacity / 2;
+        auto* children =
+            static_cast<ZnodeId*>(realloc(family.children, capacity * sizeof(ZnodeId)));
+        if (children == nullptr) return;
+        family.children = children;
+        family.child_capacity = capacity;
+    }
+}
+
+void Tree::enlist(ZnodeList* list, ZnodeId id) {
+    if (list == nullptr) return;
+    Extra& mine = need_extra(id);
+    mine.list_prev = 0;
+    mine.list_next = list->head;
+    if (list->head != 0) need_extra(list->head).list_prev = id;
+    list->head = id;
+    ++list->count;
+}
+
+void Tree::delist(ZnodeList* list, ZnodeId id) {
+    if (list == nullptr) return;
+    Extra& mine = need_extra(id);
+    if (mine.list_prev != 0)
+        need_extra(mine.list_prev).list_next = mine.list_next;
+    else
+        list->head = mine.list_next;
+    if (mine.list_next != 0) need_extra(mine.list_next).list_prev = mine.list_prev;
+    mine.list_prev = mine.list_next = 0;
+    --list->count;
+}
+
+ZnodeId Tree::create(std::string_view path, ZnodeId parent, const ZnodeSeed& seed) {
+    PathParts parts = split_path(path);
+    uint64_t parent_hash = hash_path(parts.parent);
+    uint64_t hash = hash_path(path);
+    if (undoing_)
+        undos_.push_back({.kind = Undo::Kind::create, .id = 0, .hash = hash, .list = seed.list,
+                          .before = {}, .aversion = 0, .cversion = raw_cversion(parent),
+                          .pzxid = pzxid(parent), .path_size = path.size()});
+    digest_ -= stat_term(parent_hash, parent);
+    ZnodeId id = znodes_.allocate();
+    Znode& znode = znodes_[id];
+    znode.czxid = znode.mzxid = seed.zxid;
+    znode.ctime = znode.mtime = seed.time_ms;
+    znode.acl = seed.acl;
+    znode.kind = seed.kind;
+    set_bytes(id, parts.name, seed.data);
+    if (seed.kind != ZnodeKind::persistent) need_extra(id).owner = seed.owner;
+    enlist(seed.list, id);
+    adopt(parent, id);
+    Extra& family = need_extra(parent);
+    // The counter sticks at its end, and pzxid with it: ZooKeeper raises both only together.
+    if (family.cversion < INT_MAX) {
+        ++family.cversion;
+        family.pzxid = seed.zxid;
+    }
+    index_.insert(hash, id);
+    digest_ += stat_term(parent_hash, parent);
+    add_terms(hash, id);
+    data_bytes_ += path.size() + bytes_of(znode.data_size);
+    if (seed.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
+    if (undoing_) undos_.back().id = id;
+    return id;
+}
+
+void Tree::remove(std::string_view path, ZnodeId id, int64_t zxid, ZnodeList* list) {
+    ASSERT(id != root);
+    ASSERT(child_count(id) == 0);
+    ZnodeId parent = znodes_[id].parent;
+    uint64_t parent_hash = hash_path(split_path(path).parent);
+    uint64_t hash = hash_path(path);
+    if (undoing_)
+        undos_.push_back({.kind = Undo::Kind::remove, .id = id, .hash = hash, .list = list,
+                          .before = {}, .aversion = 0, .cversion = 0, .pzxid = pzxid(parent),
+                          .path_size = path.size()});
+    digest_ -= stat_term(parent_hash, parent);
+    drop_terms(hash, id);
+    index_.erase(hash, id);
+    disown(parent, id);
+    delist(list, id);
+    Extra& family = need_extra(parent);
+    family.pzxid = std::max(family.pzxid, zxid);
+    digest_ += stat_term(parent_hash, parent);
+    data_bytes_ -= path.size() + bytes_of(znodes_[id].data_size);
+    if (znodes_[id].kind == ZnodeKind::ephemeral) --ephemeral_count_;
+    if (!undoing_) removed_.push_back(id);
+}
+
+void Tree::sweep() {
+    for (ZnodeId id : removed_) free_znode(id);
+    removed_.clear();
+}
+
+void Tree::free_znode(ZnodeId id) {
+    Znode& znode = znodes_[id];
+    acls_.drop_user(znode.acl);
+    free(znode.bytes);
+    if (znode.extra != 0) {
+        free(extras_[znode.extra].children);
+        extras_.release(znode.extra);
+    }
+    znode.bytes = nullptr;
+    znode.extra = 0;
+    znodes_.release(id);
+}
+
+void Tree::set_data(std::string_view path, ZnodeId id, Bytes data, int64_t zxid,
+                    int64_t time_ms) {
+    Znode& znode = znodes_[id];
+    uint64_t hash = hash_path(path);
+    digest_ -= stat_term(hash, id);
+    replace_data(path, id, data);
+    znode.mzxid = zxid;
+    znode.mtime = time_ms;
+    znode.version = wrapping_add(znode.version, 1);
+    digest_ += stat_term(hash, id);
+}
+
+void Tree::replace_data(std::string_view path, ZnodeId id, Bytes data) {
+    uint64_t hash = hash_path(path);
+    Znode& znode = znodes_[id];
+    if (undoing_)
+        undos_.push_back({.kind = Undo::Kind::data, .id = id, .hash = hash, .list = nullptr,
+                          .before = znode, .aversion = 0, .cversion = 0, .pzxid = 0,
+                          .path_size = 0});
+    digest_ -= data_term(hash, id);
+    data_bytes_ += data.size();
+    data_bytes_ -= bytes_of(znode.data_size);
+    if (!undoing_ && size_of(data) == znode.data_size) {
+        if (!data.empty()) memcpy(znode.bytes + znode.name_size, data.data(), data.size());
+    } else {
+        uint8_t* before = znode.bytes;
+        set_bytes(id, name(id), data);
+        if (!undoing_) free(before);
+    }
+    digest_ += data_term(hash, id);
+}
+
+void Tree::set_acl(std::string_view path, ZnodeId id, AclId acl) {
+    uint64_t hash = hash_path(path);
+    Znode& znode = znodes_[id];
+    if (undoing_)
+        undos_.push_back({.kind = Undo::Kind::acl, .id = id, .hash = hash, .list = nullptr,
+                          .before = znode, .aversion = aversion(id), .cversion = 0, .pzxid = 0,
+                          .path_size = 0});
+    drop_terms(hash, id);
+    if (!undoing_) acls_.drop_user(znode.acl);
+    znode.acl = acl;
+    Extra& more = need_extra(id);
+    more.aversion = wrapping_add(more.aversion, 1);
+    add_terms(hash, id);
+}
+
+void Tree::begin_undo() {
+    ASSERT(!undoing_);
+    undoing_ = true;
+    digest_before_ = digest_;
+}
+
+void Tree::commit_undo() {
+    undoing_ = false;
+    for (const Undo& undo : undos_) {
+        switch (undo.kind) {
+        case Undo::Kind::create: break;
+        case Undo::Kind::remove: removed_.push_back(undo.id); break;
+        case Undo::Kind::data: free(undo.before.bytes); break;
+        case Undo::Kind::acl: acls_.drop_user(undo.before.acl); break;
+        }
+    }
+    undos_.clear();
+}
+
+void Tree::undo() {
+    undoing_ = false;
+    while (!undos_.empty()) {
+        take_back(undos_.back());
+        undos_.pop_back();
+    }
+    digest_ = digest_before_;
+}
+
+void Tree::take_back(const Undo& undo) {
+    Znode& znode = znodes_[undo.id];
+    switch (undo.kind) {
+    case Undo::Kind::create: {
+        Extra& family = need_extra(znode.parent);
+        index_.erase(undo.hash, undo.id);
+        disown(znode.parent, undo.id);
+        delist(undo.list, undo.id);
+        family.cversion = undo.cversion;
+        family.pzxid = undo.pzxid;
+        data_bytes_ -= undo.path_size + bytes_of(znode.data_size);
+        if (znode.kind == ZnodeKind::ephemeral) --ephemeral_count_;
+        free_znode(undo.id);
+        break;
+    }
+    case Undo::Kind::remove:
+        index_.insert(undo.hash, undo.id);
+        adopt(znode.parent, undo.id);
+        enlist(undo.list, undo.id);
+        need_extra(znode.parent).pzxid = undo.pzxid;
+        data_bytes_ += undo.path_size + bytes_of(znode.data_size);
+        if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
+        break;
+    case Undo::Kind::data:
+        data_bytes_ += bytes_of(undo.before.data_size);
+        data_bytes_ -= bytes_of(znode.data_size);
+        free(znode.bytes);
+        znode.bytes = undo.before.bytes;
+        znode.data_size = undo.before.data_size;
+        znode.mzxid = undo.before.mzxid;
+        znode.mtime = undo.before.mtime;
+        znode.version = undo.before.version;
+        break;
+    case Undo::Kind::acl:
+        acls_.drop_user(znode.acl);
+        znode.acl = undo.before.acl;
+        need_extra(undo.id).aversion = undo.aversion;
+        break;
+    }
+}
+
+ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
+                      ZnodeList* list) {
+    uint64_t hash = hash_path(path);
+    ZnodeId id = root;
+    if (parent == 0) {
+        drop_terms(hash, root);
+        free(znodes_[root].bytes);
+    } else {
+        id = znodes_.allocate();
+    }
+    uint32_t keeps_extra = znodes_[id].extra;
+    Znode& znode = znodes_[id];
+    znode = saved.znode;
+    znode.parent = 0;
+    znode.extra = keeps_extra;
+    set_bytes(id, saved.name, saved.data);
+    acls_.add_user(znode.acl);
+    const Extra& from = saved.extra;
+    if (from.pzxid != znode.czxid || from.owner != 0 || from.cversion != 0 || from.aversion != 0) {
+        Extra& more = need_extra(id);
+        more.pzxid = from.pzxid;
+        more.owner = from.owner;
+        more.cversion = from.cversion;
+        more.aversion = from.aversion;
+    }
+    enlist(list, id);
+    if (parent != 0) {
+        uint64_t parent_hash = hash_path(split_path(path).parent);
+        digest_ -= stat_term(parent_hash, parent);
+        adopt(parent, id);
+        digest_ += stat_term(parent_hash, parent);
+        index_.insert(hash, id);
+    }
+    add_terms(hash, id);
+    if (parent != 0) data_bytes_ += path.size() + bytes_of(znode.data_size);
+    if (parent == 0) data_bytes_ += bytes_of(znode.data_size);
+    if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
+    return id;
+}
+
+ZnodeId Tree::next_in_walk(ZnodeId id) const {
+    const Extra& more = extra(id);
+    if (more.child_count > 0) return more.children[0];
+    while (id != root) {
+        const Extra& family = extra(znodes_[id].parent);
+        uint32_t place = znodes_[id].place + 1;
+        if (place < family.child_count) return family.children[place];
+        id = znodes_[id].parent;
+    }
+    return 0;
+}
+
+uint32_t Tree::depth(ZnodeId id) const {
+    uint32_t depth = 0;
+    for (; id != root; id = znodes_[id].parent) ++depth;
+    return depth;
+}
+
+uint32_t Tree::descendants(ZnodeId id) const {
+    if (id == root) return count() - 1;
+    uint32_t found = 0;
+    for (ZnodeId at = next_in_walk(id); at != 0; at = next_in_walk(at)) {
+        ZnodeId up = at;
+        while (up != id && up != root) up = znodes_[up].parent;
+        if (up != id) break;
+        ++found;
+    }
+    return found;
+}
+
+}  // namespace zk

@@ -1,0 +1,202 @@
+// tree.h -- every znode, in a hash table and in a tree at once.
+//
+// Layer 2. Owns the znodes, their names, data and lists of children, and the numbers that are kept
+// over all of them: count, bytes, digest. Knows nothing of sessions' ends, watches, versions asked
+// for or permissions; whoever calls has checked.
+//
+//     path --xxh3--> index --> Znode 72 bytes ---> name, data  (one allocation)
+//                                |  parent
+//                                `-> Extra 56 bytes, only where there is something to say:
+//                                    children, raw cversion, pzxid, aversion, owner or ttl
+//
+// One hash of the whole path finds a znode; that it is the right one is proved by comparing names up
+// to the root. A znode's children are an array of numbers; each child knows its place in it, and a
+// removed one's place is taken by the last. So their order depends on history alone, which is the
+// same on every node.
+//
+// The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data,
+// both keyed by its path. It does not depend on the layout.
+//
+// Between `begin_undo` and `commit_undo` every change is remembered, and `undo` takes all of them back:
+// that is how a multi that fails leaves no trace.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/slab.h"
+#include "state/acl.h"
+#include "state/index.h"
+#include "wire/records.h"
+
+namespace zk {
+
+using ZnodeId = uint32_t;  // 0: none
+
+enum class ZnodeKind : uint8_t { persistent, ephemeral, container, ttl };
+
+struct Znode {
+    int64_t czxid;
+    int64_t mzxid;
+    int64_t ctime;
+    int64_t mtime;
+    uint8_t* bytes;      // name, then data
+    ZnodeId parent;      // the root's is 0
+    uint32_t place;      // in the parent's children
+    uint32_t extra;      // 0: none
+    AclId acl;
+    int32_t version;
+    uint32_t name_size;
+    uint32_t data_size;  // null_data: there is none, which is not the same as empty
+    ZnodeKind kind;
+};
+
+inline constexpr uint32_t null_data = ~0u;
+
+// What a leaf that was never more does not have. Absent means: no children ever, pzxid = czxid,
+// cversion and aversion 0, no owner.
+struct Extra {
+    int64_t pzxid;
+    int64_t owner;      // ephemeral: session; ttl: milliseconds; else 0
+    ZnodeId* children;
+    uint32_t child_count;
+    uint32_t child_capacity;
+    int32_t cversion;   // raw: how many children were ever created
+    int32_t aversion;
+    ZnodeId list_prev;  // ephemerals of one session, or the containers and TTL znodes
+    ZnodeId list_next;
+};
+
+// Heads of the lists above.
+struct ZnodeList {
+    ZnodeId head = 0;
+    uint32_t count = 0;
+};
+
+// All there is to say of a new znode, but for its path.
+struct ZnodeSeed {
+    Bytes data;
+    AclId acl = AclTable::open;
+    ZnodeKind kind = ZnodeKind::persistent;
+    int64_t owner = 0;
+    ZnodeList* list = nullptr;  // where it belongs, unless persistent
+    int64_t zxid = 0;
+    int64_t time_ms = 0;
+};
+
+class Tree {
+public:
+    explicit Tree(uint64_t seed, AclTable& acls);
+    ~Tree();
+    Tree(const Tree&) = delete;
+    Tree& operator=(const Tree&) = delete;
+
+    static constexpr ZnodeId root = 1;
+
+    // "" and "/" are both the root. 0: not there.
+    ZnodeId find(std::string_view path) const;
+    // Starts the memory's way to the processor; `find` soon after waits less.
+    void prefetch(std::string_view path) const { index_.prefetch(hash_path(path)); }
+
+    const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
+    std::string_view name(ZnodeId id) const;
+    Bytes data(ZnodeId id) const;  // data() is nullptr for null data
+    uint32_t child_count(ZnodeId id) const { return extra(id).child_count; }
+    std::span<const ZnodeId> children(ZnodeId id) const {
+        return {extra(id).children, extra(id).child_count};
+    }
+    int32_t raw_cversion(ZnodeId id) const { return extra(id).cversion; }
+    int32_t aversion(ZnodeId id) const { return extra(id).aversion; }
+    int64_t owner(ZnodeId id) const { return extra(id).owner; }
+    int64_t pzxid(ZnodeId id) const;
+    Stat stat(ZnodeId id) const;  // as clients see it
+    std::string path(ZnodeId id) const;
+    ZnodeId next_in_list(ZnodeId id) const { return extra(id).list_next; }
+
+    // Adds a znode. Requires: `parent` is that of `path`, which is not there yet. Counts it in the
+    // parent's cversion. Takes over the caller's use of the access list.
+    ZnodeId create(std::string_view path, ZnodeId parent, const ZnodeSeed& seed);
+    // Requires: no children. `list` as at creation. The number stays taken, and name and parent
+    // readable, until `sweep`.
+    void remove(std::string_view path, ZnodeId id, int64_t zxid, ZnodeList* list);
+    // Version + 1, and so on.
+    void set_data(std::string_view path, ZnodeId id, Bytes data, int64_t zxid, int64_t time_ms);
+    // Nothing of the stat but the length: quota statistics.
+    void replace_data(std::string_view path, ZnodeId id, Bytes data);
+    void set_acl(std::string_view path, ZnodeId id, AclId acl);  // takes over a use
+
+    void sweep();
+
+    // Is the znode the one at this path? Works for removed ones until they are swept.
+    bool is_at(ZnodeId id, std::string_view path) const;
+
+    void begin_undo();
+    void commit_undo();
+    void undo();
+
+    uint32_t count() const { return znodes_.count(); }
+    uint64_t data_bytes() const { return data_bytes_; }  // of all paths and all data
+    uint32_t ephemeral_count() const { return ephemeral_count_; }
+    uint64_t digest() const { return digest_; }
+    uint32_t descendants(ZnodeId id) const;
+
+    // Puts back a znode from a snapshot, as the last child of `parent`; 0 as parent: the root,
+    // which is there already. `list` as at creation.
+    struct Saved {
+        Znode znode;  // but for bytes, parent, place, extra
+        Extra extra;  // but for children and lists
+        std::string_view name;
+        Bytes data;
+    };
+    ZnodeId restore(std::string_view path, ZnodeId parent, const Saved& saved, ZnodeList* list);
+
+    // Walks all znodes, parents before children, without allocating: after `id` comes next(id).
+    ZnodeId next_in_walk(ZnodeId id) const;
+    uint32_t depth(ZnodeId id) const;
+
+private:
+    struct Undo {
+        enum class Kind : uint8_t { create, remove, data, acl };
+        Kind kind;
+        ZnodeId id;
+        uint64_t hash;
+        ZnodeList* list;
+        Znode before;         // data and acl: the fields that change, and the bytes, still alive
+        int32_t aversion;     // acl
+        int32_t cversion;     // create: the parent's
+        int64_t pzxid;        // create, remove: the parent's
+        uint64_t path_size;
+    };
+
+    uint64_t hash_path(std::string_view path) const;
+    const Extra& extra(ZnodeId id) const;
+    Extra& need_extra(ZnodeId id);
+    uint64_t stat_term(uint64_t hash, ZnodeId id) const;
+    uint64_t data_term(uint64_t hash, ZnodeId id) const;
+    void add_terms(uint64_t hash, ZnodeId id);
+    void drop_terms(uint64_t hash, ZnodeId id);
+    void set_bytes(ZnodeId id, std::string_view name, Bytes data);
+    void adopt(ZnodeId parent, ZnodeId child);
+    void disown(ZnodeId parent, ZnodeId child);
+    void enlist(ZnodeList* list, ZnodeId id);
+    void delist(ZnodeList* list, ZnodeId id);
+    void free_znode(ZnodeId id);
+    void take_back(const Undo& undo);
+
+    uint64_t seed_;
+    AclTable& acls_;
+    Slab<Znode> znodes_;
+    Slab<Extra> extras_;
+    Index index_;
+    uint64_t data_bytes_ = 0;
+    uint64_t digest_ = 0;
+    uint32_t ephemeral_count_ = 0;
+    bool undoing_ = false;
+    uint64_t digest_before_ = 0;
+    std::vector<Undo> undos_;
+    std::vector<ZnodeId> removed_;  // since the last sweep
+};
+
+}  // namespace zk
