@@ -463,33 +463,28 @@ ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
     return id;
 }
 
-ZnodeId Tree::next_in_walk(ZnodeId id) const {
+ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {
     const Extra& more = extra(id);
-    if (more.child_count > 0) return more.children[0];
+    if (more.child_count > 0) {
+        ++depth;
+        return more.children[0];
+    }
     while (id != root) {
         const Extra& family = extra(znodes_[id].parent);
         uint32_t place = znodes_[id].place + 1;
         if (place < family.child_count) return family.children[place];
         id = znodes_[id].parent;
+        --depth;
     }
     return 0;
 }
 
-uint32_t Tree::depth(ZnodeId id) const {
-    uint32_t depth = 0;
-    for (; id != root; id = znodes_[id].parent) ++depth;
-    return depth;
-}
-
 uint32_t Tree::descendants(ZnodeId id) const {
-    if (id == root) return count() - 1;
+    if (id == root) return index_.count() - 1;
     uint32_t found = 0;
-    for (ZnodeId at = next_in_walk(id); at != 0; at = next_in_walk(at)) {
-        ZnodeId up = at;
-        while (up != id && up != root) up = znodes_[up].parent;
-        if (up != id) break;
+    int64_t depth = 0;
+    for (ZnodeId at = next_in_walk(id, depth); at != 0 && depth > 0; at = next_in_walk(at, depth))
         ++found;
-    }
     return found;
 }
 

@@ -136,7 +136,7 @@ public:
     void commit_undo();
     void undo();
 
-    uint32_t count() const { return znodes_.count(); }
+    uint32_t count() const { return index_.count(); }
     uint64_t data_bytes() const { return data_bytes_; }  // of all paths and all data
     uint32_t ephemeral_count() const { return ephemeral_count_; }
     uint64_t digest() const { return digest_; }
@@ -152,9 +152,9 @@ public:
     };
     ZnodeId restore(std::string_view path, ZnodeId parent, const Saved& saved, ZnodeList* list);
 
-    // Walks all znodes, parents before children, without allocating: after `id` comes next(id).
-    ZnodeId next_in_walk(ZnodeId id) const;
-    uint32_t depth(ZnodeId id) const;
+    // Walks all znodes, parents before children, without allocating. `depth` follows: + 1 into
+    // a child, less on the way back up; a subtree ends where it is back at what it was at its top.
+    ZnodeId next_in_walk(ZnodeId id, int64_t& depth) const;
 
 private:
     struct Undo {

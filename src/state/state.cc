@@ -1,0 +1,380 @@
+// state.cc -- see state.h: applying entries, firing watches, reaping, snapshots.
+
+#include "state/state.h"
+
+#include <openssl/crypto.h>
+
+#include "base/hash.h"
+#include "state/commands.h"
+#include "state/path.h"
+
+namespace zk {
+
+namespace {
+
+// A session's id: who made it, when in the log, and a little chance. Unique because a zxid is.
+int64_t make_session_id(const Entry& entry, uint16_t chance) {
+    uint64_t node = entry.origin.node & 0xff;
+    uint64_t when = entry.zxid & ((uint64_t{1} << 40) - 1);
+    return static_cast<int64_t>(node << 56 | when << 16 | chance);
+}
+
+void write_session(Buffer& out, const Session& session) {
+    out.i64(session.id);
+    out.i32(session.timeout_ms);
+    out.append(Bytes(session.password, password_size));
+}
+
+// Sections of a snapshot.
+enum Section : uint32_t { section_meta = 1, section_acls, section_sessions, section_znodes };
+
+constexpr uint32_t state_format = 1;
+
+void save_znode(Buffer& out, const Tree& tree, ZnodeId id, int64_t depth) {
+    const Znode& znode = tree[id];
+    out.u32(static_cast<uint32_t>(depth));
+    out.u8(static_cast<uint8_t>(znode.kind));
+    write_text(out, tree.name(id));
+    write_buffer(out, tree.data(id));
+    out.u32(znode.acl);
+    out.i64(znode.czxid);
+    out.i64(znode.mzxid);
+    out.i64(znode.ctime);
+    out.i64(znode.mtime);
+    out.i32(znode.version);
+    out.boolean(znode.extra != 0);
+    if (znode.extra == 0) return;
+    out.i64(tree.pzxid(id));
+    out.i64(tree.owner(id));
+    out.i32(tree.raw_cversion(id));
+    out.i32(tree.aversion(id));
+}
+
+}  // namespace
+
+State::State(uint64_t seed)
+    : tree(seed, acls), quotas(tree), watches(seed, tree), seed_(seed) {}
+
+void State::restore_special(std::string_view path, ZnodeId parent, AclId acl) {
+    Tree::Saved saved{.znode = {}, .extra = {}, .name = split_path(path).name, .data = as_bytes("")};
+    saved.znode.acl = acl;
+    tree.restore(path, parent, saved, nullptr);
+}
+
+void State::format() {
+    // Restored, not created: they do not count in their parents' cversion, as in ZooKeeper.
+    restore_special("/zookeeper", Tree::root, AclTable::open);
+    ZnodeId top = tree.find("/zookeeper");
+    restore_special("/zookeeper/quota", top, AclTable::open);
+    restore_special("/zookeeper/config", top, AclTable::read_only);
+}
+
+uint64_t State::digest() const {
+    uint32_t bits = settings.bits();
+    return tree.digest() + sessions.digest() +
+           hash64(Bytes(reinterpret_cast<const uint8_t*>(&bits), sizeof bits), seed_);
+}
+
+ZnodeList* State::list_of(ZnodeKind kind, int64_t owner) {
+    switch (kind) {
+    case ZnodeKind::persistent: return nullptr;
+    case ZnodeKind::ephemeral: return &sessions[sessions.find(owner)].ephemerals;
+    case ZnodeKind::container:
+    case ZnodeKind::ttl: return &reapable;
+    }
+    return nullptr;
+}
+
+void State::remove_znode(std::string_view path, ZnodeId id, int64_t zxid) {
+    const Znode& znode = tree[id];
+    if (id == reap_at_) reap_at_ = tree.next_in_list(id);
+    changes.push_back({.type = EventType::deleted,
+                       .path = path,
+                       .acl = znode.acl,
+                       .parent_acl = tree[znode.parent].acl});
+    size_t bytes = tree.data(id).size();
+    tree.remove(path, id, zxid, list_of(znode.kind, tree.owner(id)));
+    quotas.removed(path, bytes);
+}
+
+Applied State::apply(const Entry& entry, Buffer& reply) {
+    ASSERT(entry.zxid == zxid_ + 1);
+    acls.collect();
+    changes.clear();
+    kept_.clear();
+    events_.clear();
+    size_t reply_start = reply.size();
+    Applied applied = run(entry, reply);
+    if (applied.err != Err::ok || applied.moved) {
+        ASSERT(changes.empty());
+        reply.truncate(reply_start);
+    }
+    fire();
+    tree.sweep();
+    zxid_ = entry.zxid;
+    term_ = entry.term;
+    return applied;
+}
+
+Applied State::run(const Entry& entry, Buffer& reply) {
+    switch (entry.op) {
+    case entry_op::no_op: return {};
+    case entry_op::settings: {
+        Reader in(entry.body);
+        bool known = settings.set_bits(in.u32());
+        ASSERT(known);
+        return {};
+    }
+    case static_cast<int32_t>(Op::create_session):
+    case static_cast<int32_t>(Op::close_session):
+    case entry_op::attach_session: return run_session(entry, reply);
+    default: break;
+    }
+    const Command* command = find_command(entry.op);
+    ASSERT(command != nullptr);
+    ASSERT(command->write != nullptr);
+    SessionSlot session = sessions.find(entry.session);
+    if (session != 0) {
+        const Session& owner = sessions[session];
+        if (owner.owner_node != entry.origin.node || owner.owner_client != entry.origin.client)
+            return {.err = Err::session_moved, .moved = true};
+    }
+    identities_.clear();
+    bool good = decode(entry.ids, identities_);
+    ASSERT(good);
+    Write call{.state = *this,
+               .entry = entry,
+               .caller = identities_,
+               .session = session,
+               .op = command->op,
+               .in_multi = false,
+               .reply = reply};
+    Reader body(entry.body);
+    return {.err = command->write(call, body), .moved = false};
+}
+
+Applied State::run_session(const Entry& entry, Buffer& reply) {
+    Reader in(entry.body);
+    if (entry.op == static_cast<int32_t>(Op::create_session)) {
+        NewSession asked;
+        decode(in, asked);
+        int64_t id = make_session_id(entry, asked.chance);
+        if (!in.ok() || asked.password.size() != password_size || asked.timeout_ms <= 0 ||
+            sessions.find(id) != 0)
+            return {.err = Err::session_expired};
+        SessionSlot slot = sessions.create(id, asked.timeout_ms, asked.password);
+        sessions[slot].owner_node = entry.origin.node;
+        sessions[slot].owner_client = entry.origin.client;
+        write_session(reply, sessions[slot]);
+        return {};
+    }
+    SessionSlot slot = sessions.find(entry.session);
+    if (entry.op == entry_op::attach_session) {
+        AttachSession asked;
+        decode(in, asked);
+        if (slot == 0 || !in.ok() || asked.password.size() != password_size ||
+            asked.timeout_ms <= 0 ||
+            CRYPTO_memcmp(asked.password.data(), sessions[slot].password, password_size) != 0)
+            return {.err = Err::session_expired};
+        sessions.set_timeout(slot, asked.timeout_ms);
+        sessions[slot].owner_node = entry.origin.node;
+        sessions[slot].owner_client = entry.origin.client;
+        write_session(reply, sessions[slot]);
+        return {};
+    }
+    if (slot == 0) return {};
+    bool by_server = entry.origin.node == 0;
+    bool by_owner = sessions[slot].owner_node == entry.origin.node &&
+                    sessions[slot].owner_client == entry.origin.client;
+    if (!by_server && !by_owner) return {.err = Err::session_moved, .moved = true};
+    while (sessions[slot].ephemerals.head != 0) {
+        ZnodeId id = sessions[slot].ephemerals.head;
+        remove_znode(keep(tree.path(id)), id, static_cast<int64_t>(entry.zxid));
+    }
+    sessions.remove(slot);
+    return {};
+}
+
+void State::fire() {
+    for (const Change& change : changes) {
+        switch (change.type) {
+        case EventType::created:
+            watches.created(change.path, change.acl, change.parent_acl, events_);
+            break;
+        case EventType::deleted:
+            watches.deleted(change.path, change.acl, change.parent_acl, events_);
+            break;
+        case EventType::data_changed:
+            watches.data_changed(change.path, change.acl, events_);
+            break;
+        case EventType::children_changed:
+        case EventType::none: break;
+        }
+    }
+}
+
+Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices) {
+    const Command* command = find_command(static_cast<int32_t>(op));
+    ASSERT(command != nullptr);
+    ASSERT(command->read != nullptr);
+    Read call{.state = *this, .caller = caller, .reply = reply, .notices = notices};
+    Reader in(body);
+    size_t reply_start = reply.size();
+    Err err = command->read(call, op, in);
+    if (err != Err::ok) reply.truncate(reply_start);
+    return err;
+}
+
+bool State::well_formed(int32_t op, Bytes body) {
+    const Command* command = find_command(op);
+    Reader in(body);
+    return command != nullptr && command->well_formed != nullptr && command->well_formed(in);
+}
+
+bool State::reap(const Reaping& how, std::vector<std::string>& bodies) {
+    if (reap_at_ == 0) reap_at_ = reapable.head;
+    for (size_t looked = 0; looked < how.look_at && reap_at_ != 0; ++looked) {
+        ZnodeId id = reap_at_;
+        if (bodies.size() >= how.find) return false;
+        reap_at_ = tree.next_in_list(id);
+        if (tree.child_count(id) > 0) continue;
+        const Znode& znode = tree[id];
+        int64_t age_ms = how.now_ms - znode.mtime;
+        bool unused = tree.raw_cversion(id) == 0;
+        bool due = znode.kind == ZnodeKind::ttl ? age_ms > tree.owner(id)
+                   : unused ? how.never_used_ms > 0 && age_ms > how.never_used_ms
+                            : true;
+        if (!due) continue;
+        Buffer body;
+        encode(body, ReapZnode{.czxid = znode.czxid, .mtime = znode.mtime, .path = tree.path(id)});
+        bodies.emplace_back(body.text());
+    }
+    return reap_at_ == 0;
+}
+
+void State::save(void* context, Emit emit) const {
+    Buffer record;
+    record.u32(state_format);
+    record.u64(seed_);
+    record.u32(settings.bits());
+    record.u32(tree.count());
+    emit(context, section_meta, record.bytes());
+    for (AclId acl = AclTable::read_only + 1; acl < acls.end(); ++acl) {
+        if (!acls.has(acl)) continue;
+        record.clear();
+        record.u32(acl);
+        write_buffer(record, acls.bytes(acl));
+        emit(context, section_acls, record.bytes());
+    }
+    for (SessionSlot slot = 1; slot < sessions.end(); ++slot) {
+        const Session& session = sessions[slot];
+        if (session.timeout_ms == 0) continue;
+        record.clear();
+        write_session(record, session);
+        record.u32(session.owner_node);
+        record.u32(session.owner_client);
+        emit(context, section_sessions, record.bytes());
+    }
+    int64_t depth = 0;
+    for (ZnodeId id = Tree::root; id != 0; id = tree.next_in_walk(id, depth)) {
+        record.clear();
+        save_znode(record, tree, id, depth);
+        emit(context, section_znodes, record.bytes());
+    }
+}
+
+Result<void> State::load(uint32_t section, Reader& in) {
+    bool good = false;
+    switch (section) {
+    case section_meta: {
+        uint32_t format = in.u32();
+        uint64_t seed = in.u64();
+        good = settings.set_bits(in.u32()) && format == state_format && seed == seed_;
+        in.u32();
+        break;
+    }
+    case section_acls: {
+        AclId acl = in.u32();
+        Bytes bytes = read_buffer(in);
+        good = in.ok() && acls.restore(acl, bytes);
+        break;
+    }
+    case section_sessions: good = load_session(in); break;
+    case section_znodes: good = load_znode(in); break;
+    default: break;
+    }
+    if (good && in.ok()) return {};
+    return Error{.text = "a record of section " + std::to_string(section) + " makes no sense"};
+}
+
+bool State::load_session(Reader& in) {
+    int64_t id = in.i64();
+    int32_t timeout_ms = in.i32();
+    Bytes password = in.bytes(password_size);
+    uint32_t owner_node = in.u32();
+    uint32_t owner_client = in.u32();
+    if (!in.ok() || id == 0 || timeout_ms <= 0 || sessions.find(id) != 0) return false;
+    Session& session = sessions[sessions.create(id, timeout_ms, password)];
+    session.owner_node = owner_node;
+    session.owner_client = owner_client;
+    return true;
+}
+
+bool State::load_znode(Reader& in) {
+    Tree::Saved saved{};
+    uint32_t depth = in.u32();
+    uint8_t kind = in.u8();
+    saved.name = read_text(in);
+    saved.data = read_buffer(in);
+    saved.znode.kind = static_cast<ZnodeKind>(kind);
+    saved.znode.acl = in.u32();
+    saved.znode.czxid = in.i64();
+    saved.znode.mzxid = in.i64();
+    saved.znode.ctime = in.i64();
+    saved.znode.mtime = in.i64();
+    saved.znode.version = in.i32();
+    saved.extra.pzxid = saved.znode.czxid;
+    if (in.boolean()) {
+        saved.extra.pzxid = in.i64();
+        saved.extra.owner = in.i64();
+        saved.extra.cversion = in.i32();
+        saved.extra.aversion = in.i32();
+    }
+    bool is_root = load_way_.empty();
+    if (!in.ok() || kind > static_cast<uint8_t>(ZnodeKind::ttl) || !acls.has(saved.znode.acl))
+        return false;
+    if (depth > load_way_.size() || (depth == 0) != is_root || saved.name.empty() != is_root ||
+        saved.name.find('/') != saved.name.npos)
+        return false;
+    bool ephemeral = saved.znode.kind == ZnodeKind::ephemeral;
+    if (ephemeral && sessions.find(saved.extra.owner) == 0) return false;
+    if (is_root && saved.znode.kind != ZnodeKind::persistent) return false;
+    ZnodeId parent = 0;
+    if (!is_root) {
+        load_way_.resize(depth);
+        load_sizes_.resize(depth);
+        load_path_.resize(load_sizes_.back());
+        parent = load_way_.back();
+        load_path_ += '/';
+        load_path_ += saved.name;
+        if (tree[parent].kind == ZnodeKind::ephemeral || tree.find(load_path_) != 0) return false;
+    }
+    ZnodeList* list = list_of(saved.znode.kind, saved.extra.owner);
+    load_way_.push_back(tree.restore(load_path_, parent, saved, list));
+    load_sizes_.push_back(load_path_.size());
+    return true;
+}
+
+Result<void> State::load_end(uint64_t zxid, uint64_t term, uint64_t digest) {
+    load_way_.clear();
+    load_sizes_.clear();
+    load_path_.clear();
+    acls.restored();
+    quotas.rebuild();
+    zxid_ = zxid;
+    term_ = term;
+    if (this->digest() == digest) return {};
+    return Error{.text = "the digest of what was loaded is not the one in the file"};
+}
+
+}  // namespace zk

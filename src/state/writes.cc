@@ -1,0 +1,235 @@
+// writes.cc -- the handlers of single writes. Each checks everything, in ZooKeeper's order
+// (protocol.md 2.4), before it changes anything: the first check that fails decides.
+
+#include <climits>
+#include <cstdio>
+
+#include "state/commands.h"
+#include "state/path.h"
+
+namespace zk {
+
+namespace {
+
+// Is there a session to act for, and does it still belong to this client? The latter is asked in
+// State::apply, before any handler runs.
+Err check_session(const Write& call) {
+    return call.session == 0 ? Err::session_expired : Err::ok;
+}
+
+bool version_fits(int32_t asked, int32_t actual) { return asked == -1 || asked == actual; }
+
+struct CreatePlan {
+    CreateMode mode = CreateMode::persistent;
+    ZnodeKind kind = ZnodeKind::persistent;
+    int64_t owner = 0;
+};
+
+// What the opcode, the flags and the ttl together ask for.
+Err plan_create(const Write& call, const CreateRequest& asked, CreatePlan& plan) {
+    if (asked.flags < 0 || asked.flags > 6) return Err::bad_arguments;
+    plan.mode = static_cast<CreateMode>(asked.flags);
+    bool ttl_ignored = call.op == Op::create_ttl && call.in_multi && !is_ttl(plan.mode);
+    if (is_ttl(plan.mode)) {
+        if (!call.state.settings.extended_types) return Err::unimplemented;
+        if (asked.ttl_ms < 1 || asked.ttl_ms > ttl_ms_max) return Err::bad_arguments;
+        plan.kind = ZnodeKind::ttl;
+        plan.owner = asked.ttl_ms;
+        return Err::ok;
+    }
+    if (call.op == Op::create_ttl && !ttl_ignored) return Err::bad_arguments;
+    bool container = plan.mode == CreateMode::container && call.in_multi;
+    if (call.op == Op::create_container || container) {
+        plan.kind = ZnodeKind::container;
+    } else if (is_ephemeral(plan.mode)) {
+        plan.kind = ZnodeKind::ephemeral;
+        plan.owner = call.entry.session;
+    }
+    return Err::ok;
+}
+
+std::string_view sequential_name(State& state, std::string_view path, ZnodeId parent) {
+    char digits[16];
+    int size = snprintf(digits, sizeof digits, "%010d", state.tree.raw_cversion(parent));
+    std::string name(path);
+    name.append(digits, static_cast<size_t>(size));
+    return state.keep(std::move(name));
+}
+
+// All checks that need the final name.
+Err check_place(const State& state, std::string_view path, ZnodeId parent, size_t bytes) {
+    if (!valid_path(path)) return Err::bad_arguments;
+    if (state.tree.find(path) != 0) return Err::node_exists;
+    if (state.tree[parent].kind == ZnodeKind::ephemeral) return Err::no_children_for_ephemerals;
+    if (state.settings.enforce_quota &&
+        !state.quotas.allows(path, static_cast<int64_t>(bytes), 1))
+        return Err::quota_exceeded;
+    return Err::ok;
+}
+
+// Path and permissions of deletes: not special, and something to look for.
+Err find_parent(const Write& call, std::string_view path, ZnodeId& parent) {
+    if (path.data() == nullptr) return Err::marshalling_error;
+    bool bad = path.find('/') == path.npos || path.find('\0') != path.npos || special_path(path);
+    if (bad) return Err::bad_arguments;
+    parent = call.state.tree.find(split_path(path).parent);
+    return parent == 0 ? Err::no_node : Err::ok;
+}
+
+Err find_valid(const Write& call, std::string_view path, ZnodeId& id) {
+    if (path.data() == nullptr || !valid_path(path)) return Err::bad_arguments;
+    id = call.state.tree.find(path);
+    return id == 0 ? Err::no_node : Err::ok;
+}
+
+}  // namespace
+
+Op create_result(Op op, int32_t flags) {
+    if (op == Op::create_ttl)
+        return flags >= static_cast<int32_t>(CreateMode::container) ? Op::create2 : Op::create;
+    if (op == Op::create && flags != static_cast<int32_t>(CreateMode::container))
+        return Op::create;
+    return Op::create2;
+}
+
+Err write_create(Write& call, Reader& body) {
+    State& state = call.state;
+    CreateRequest asked;
+    decode(body, asked, call.op == Op::create_ttl);
+    CreatePlan plan;
+    if (Err err = plan_create(call, asked, plan); err != Err::ok) return err;
+    if (Err err = check_session(call); err != Err::ok) return err;
+    std::string_view path = asked.path;
+    if (path.data() == nullptr) return Err::marshalling_error;
+    if (path.find('/') == path.npos || path.find('\0') != path.npos) return Err::bad_arguments;
+    AclId acl = AclTable::open;
+    if (Err err = state.acls.intern_request(asked.acls, call.caller, acl); err != Err::ok)
+        return err;
+    auto refuse = [&](Err err) {
+        state.acls.drop_user(acl);
+        return err;
+    };
+    ZnodeId parent = state.tree.find(split_path(path).parent);
+    if (parent == 0) return refuse(Err::no_node);
+    AclId parent_acl = state.tree[parent].acl;
+    if (!state.allows(parent_acl, perm::create, call.caller)) return refuse(Err::no_auth);
+    if (is_sequential(plan.mode)) path = sequential_name(state, path, parent);
+    if (Err err = check_place(state, path, parent, asked.data.size()); err != Err::ok)
+        return refuse(err);
+
+    ZnodeId id = state.tree.create(path, parent,
+                                   {.data = asked.data,
+                                    .acl = acl,
+                                    .kind = plan.kind,
+                                    .owner = plan.owner,
+                                    .list = state.list_of(plan.kind, plan.owner),
+                                    .zxid = static_cast<int64_t>(call.entry.zxid),
+                                    .time_ms = call.entry.time_ms});
+    state.changes.push_back(
+        {.type = EventType::created, .path = path, .acl = acl, .parent_acl = parent_acl});
+    state.quotas.created(path, asked.data.size());
+    write_text(call.reply, path);
+    bool with_stat = call.in_multi ? create_result(call.op, asked.flags) == Op::create2
+                                   : call.op != Op::create;
+    if (with_stat) encode(call.reply, state.tree.stat(id));
+    return Err::ok;
+}
+
+Err write_delete(Write& call, Reader& body) {
+    State& state = call.state;
+    PathVersion asked;
+    decode(body, asked);
+    if (Err err = check_session(call); err != Err::ok) return err;
+    ZnodeId parent = 0;
+    if (Err err = find_parent(call, asked.path, parent); err != Err::ok) return err;
+    if (!state.allows(state.tree[parent].acl, perm::remove, call.caller)) return Err::no_auth;
+    ZnodeId id = state.tree.find(asked.path);
+    if (id == 0) return Err::no_node;
+    if (!version_fits(asked.version, state.tree[id].version)) return Err::bad_version;
+    if (state.tree.child_count(id) > 0) return Err::not_empty;
+    state.remove_znode(asked.path, id, static_cast<int64_t>(call.entry.zxid));
+    return Err::ok;
+}
+
+Err write_set_data(Write& call, Reader& body) {
+    State& state = call.state;
+    SetDataRequest asked;
+    decode(body, asked);
+    if (Err err = check_session(call); err != Err::ok) return err;
+    ZnodeId id = 0;
+    if (Err err = find_valid(call, asked.path, id); err != Err::ok) return err;
+    if (!state.allows(state.tree[id].acl, perm::write, call.caller)) return Err::no_auth;
+    int64_t more = static_cast<int64_t>(asked.data.size()) -
+                   static_cast<int64_t>(state.tree.data(id).size());
+    if (state.settings.enforce_quota && !state.quotas.allows(asked.path, more, 0))
+        return Err::quota_exceeded;
+    if (!version_fits(asked.version, state.tree[id].version)) return Err::bad_version;
+    state.tree.set_data(asked.path, id, asked.data, static_cast<int64_t>(call.entry.zxid),
+                        call.entry.time_ms);
+    state.changes.push_back({.type = EventType::data_changed,
+                             .path = asked.path,
+                             .acl = state.tree[id].acl,
+                             .parent_acl = 0});
+    encode(call.reply, state.tree.stat(id));
+    state.quotas.data_changed(asked.path, more);
+    return Err::ok;
+}
+
+Err write_set_acl(Write& call, Reader& body) {
+    State& state = call.state;
+    SetAclRequest asked;
+    decode(body, asked);
+    if (Err err = check_session(call); err != Err::ok) return err;
+    if (asked.path.data() == nullptr || !valid_path(asked.path)) return Err::bad_arguments;
+    AclId acl = AclTable::open;
+    if (Err err = state.acls.intern_request(asked.acls, call.caller, acl); err != Err::ok)
+        return err;
+    auto refuse = [&](Err err) {
+        state.acls.drop_user(acl);
+        return err;
+    };
+    ZnodeId id = state.tree.find(asked.path);
+    if (id == 0) return refuse(Err::no_node);
+    if (!state.allows(state.tree[id].acl, perm::admin, call.caller)) return refuse(Err::no_auth);
+    if (!version_fits(asked.version, state.tree.aversion(id))) return refuse(Err::bad_version);
+    state.tree.set_acl(asked.path, id, acl);
+    encode(call.reply, state.tree.stat(id));
+    return Err::ok;
+}
+
+Err write_check(Write& call, Reader& body) {
+    PathVersion asked;
+    decode(body, asked);
+    if (Err err = check_session(call); err != Err::ok) return err;
+    ZnodeId id = 0;
+    if (Err err = find_valid(call, asked.path, id); err != Err::ok) return err;
+    const State& state = call.state;
+    if (!state.allows(state.tree[id].acl, perm::read, call.caller)) return Err::no_auth;
+    return version_fits(asked.version, state.tree[id].version) ? Err::ok : Err::bad_version;
+}
+
+// A node alone has no membership to change: ZooKeeper's answers in the same case.
+Err write_reconfig(Write& call, Reader&) {
+    if (!call.state.settings.reconfig) return Err::reconfig_disabled;
+    if (Err err = check_session(call); err != Err::ok) return err;
+    return Err::unimplemented;
+}
+
+// Made by the leader's reaper alone: no session, no permissions, but the znode must be the one that
+// was found, and still be empty.
+Err write_delete_container(Write& call, Reader& body) {
+    State& state = call.state;
+    ReapZnode asked;
+    decode(body, asked);
+    ZnodeId id = state.tree.find(asked.path);
+    if (id == 0 || id == Tree::root) return Err::no_node;
+    const Znode& znode = state.tree[id];
+    bool same = znode.czxid == asked.czxid && znode.mtime == asked.mtime;
+    bool kind = znode.kind == ZnodeKind::container || znode.kind == ZnodeKind::ttl;
+    if (!same || !kind) return Err::bad_version;
+    if (state.tree.child_count(id) > 0) return Err::not_empty;
+    state.remove_znode(asked.path, id, static_cast<int64_t>(call.entry.zxid));
+    return Err::ok;
+}
+
+}  // namespace zk
