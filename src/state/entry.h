@@ -31,7 +31,7 @@ struct Origin {
 // Entries that no client can send. Numbers outside of the protocol's.
 namespace entry_op {
 inline constexpr int32_t no_op = 1000;           // a new leader's first entry; body empty
-inline constexpr int32_t settings = 1001;        // settings that change results; see settings.h
+inline constexpr int32_t rules = 1001;           // rules that change results; see rules.h
 inline constexpr int32_t attach_session = 1002;  // a client takes over its session again
 }  // namespace entry_op
 

@@ -70,7 +70,7 @@ void State::format() {
 }
 
 uint64_t State::digest() const {
-    uint32_t bits = settings.bits();
+    uint32_t bits = rules.bits();
     return tree.digest() + sessions.digest() +
            hash64(Bytes(reinterpret_cast<const uint8_t*>(&bits), sizeof bits), seed_);
 }
@@ -119,9 +119,9 @@ Applied State::apply(const Entry& entry, Buffer& reply) {
 Applied State::run(const Entry& entry, Buffer& reply) {
     switch (entry.op) {
     case entry_op::no_op: return {};
-    case entry_op::settings: {
+    case entry_op::rules: {
         Reader in(entry.body);
-        bool known = settings.set_bits(in.u32());
+        bool known = rules.set_bits(in.u32());
         ASSERT(known);
         return {};
     }
@@ -256,7 +256,7 @@ void State::save(void* context, Emit emit) const {
     Buffer record;
     record.u32(state_format);
     record.u64(seed_);
-    record.u32(settings.bits());
+    record.u32(rules.bits());
     record.u32(tree.count());
     emit(context, section_meta, record.bytes());
     for (AclId acl = AclTable::read_only + 1; acl < acls.end(); ++acl) {
@@ -289,7 +289,7 @@ Result<void> State::load(uint32_t section, Reader& in) {
     case section_meta: {
         uint32_t format = in.u32();
         uint64_t seed = in.u64();
-        good = settings.set_bits(in.u32()) && format == state_format && seed == seed_;
+        good = rules.set_bits(in.u32()) && format == state_format && seed == seed_;
         in.u32();
         break;
     }

@@ -21,7 +21,7 @@
 #include "state/entry.h"
 #include "state/quota.h"
 #include "state/session.h"
-#include "state/settings.h"
+#include "state/rules.h"
 #include "state/tree.h"
 #include "state/watch.h"
 
@@ -94,13 +94,13 @@ public:
     Tree tree;
     Sessions sessions;
     Quotas quotas;
-    Settings settings;
+    Rules rules;
     Watches watches;
     ZnodeList reapable;  // containers and TTL znodes
     ReadLimits limits;
 
     bool allows(AclId list, int32_t perms, Identities caller) const {
-        return settings.skip_acl || acls.allows(list, perms, caller);
+        return rules.skip_acl || acls.allows(list, perms, caller);
     }
 
     // Changes of the entry at hand, whose watches fire once it has succeeded.

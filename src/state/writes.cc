@@ -31,7 +31,7 @@ Err plan_create(const Write& call, const CreateRequest& asked, CreatePlan& plan)
     plan.mode = static_cast<CreateMode>(asked.flags);
     bool ttl_ignored = call.op == Op::create_ttl && call.in_multi && !is_ttl(plan.mode);
     if (is_ttl(plan.mode)) {
-        if (!call.state.settings.extended_types) return Err::unimplemented;
+        if (!call.state.rules.extended_types) return Err::unimplemented;
         if (asked.ttl_ms < 1 || asked.ttl_ms > ttl_ms_max) return Err::bad_arguments;
         plan.kind = ZnodeKind::ttl;
         plan.owner = asked.ttl_ms;
@@ -61,7 +61,7 @@ Err check_place(const State& state, std::string_view path, ZnodeId parent, size_
     if (!valid_path(path)) return Err::bad_arguments;
     if (state.tree.find(path) != 0) return Err::node_exists;
     if (state.tree[parent].kind == ZnodeKind::ephemeral) return Err::no_children_for_ephemerals;
-    if (state.settings.enforce_quota &&
+    if (state.rules.enforce_quota &&
         !state.quotas.allows(path, static_cast<int64_t>(bytes), 1))
         return Err::quota_exceeded;
     return Err::ok;
@@ -161,7 +161,7 @@ Err write_set_data(Write& call, Reader& body) {
     if (!state.allows(state.tree[id].acl, perm::write, call.caller)) return Err::no_auth;
     int64_t more = static_cast<int64_t>(asked.data.size()) -
                    static_cast<int64_t>(state.tree.data(id).size());
-    if (state.settings.enforce_quota && !state.quotas.allows(asked.path, more, 0))
+    if (state.rules.enforce_quota && !state.quotas.allows(asked.path, more, 0))
         return Err::quota_exceeded;
     if (!version_fits(asked.version, state.tree[id].version)) return Err::bad_version;
     state.tree.set_data(asked.path, id, asked.data, static_cast<int64_t>(call.entry.zxid),
@@ -210,7 +210,7 @@ Err write_check(Write& call, Reader& body) {
 
 // A node alone has no membership to change: ZooKeeper's answers in the same case.
 Err write_reconfig(Write& call, Reader&) {
-    if (!call.state.settings.reconfig) return Err::reconfig_disabled;
+    if (!call.state.rules.reconfig) return Err::reconfig_disabled;
     if (Err err = check_session(call); err != Err::ok) return err;
     return Err::unimplemented;
 }

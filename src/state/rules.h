@@ -1,4 +1,4 @@
-// settings.h -- the settings that change what an entry's result is.
+// rules.h -- the settings that change what an entry's result is.
 //
 // Layer 2. They are part of the replicated state: all nodes must use the same ones, whatever their
 // files say. A leader whose file differs from the state proposes an entry with its own.
@@ -10,13 +10,13 @@
 
 namespace zk {
 
-struct Settings {
+struct Rules {
     bool enforce_quota = false;
     bool skip_acl = false;
     bool extended_types = false;
     bool reconfig = false;
 
-    bool operator==(const Settings&) const = default;
+    bool operator==(const Rules&) const = default;
 
     uint32_t bits() const {
         return (enforce_quota ? 1u : 0u) | (skip_acl ? 2u : 0u) | (extended_types ? 4u : 0u) |
