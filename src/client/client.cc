@@ -8,6 +8,8 @@
 
 #include <algorithm>
 
+#include "client/calls.h"
+
 namespace zk {
 
 namespace {
@@ -331,11 +333,7 @@ void Client::take_event(const ReplyHeader& header, Bytes body) {
     }
     watches_.fired(event.type, event.path);
     if (options_.events.on_watch == nullptr) return;
-    const std::string& chroot = options_.chroot;
-    if (!chroot.empty() && event.path.starts_with(chroot)) {
-        event.path.remove_prefix(chroot.size());
-        if (event.path.empty()) event.path = "/";
-    }
+    event.path = local_path(options_.chroot, event.path);
     options_.events.on_watch(options_.events.context, event, header.zxid);
 }
 

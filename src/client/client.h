@@ -64,6 +64,8 @@ public:
     int32_t session_timeout_ms() const { return timeout_ms_; }  // as the server decided
     int64_t last_zxid() const { return last_zxid_; }
     size_t outstanding() const { return pending_.size(); }
+    // How often all servers were tried in vain since the last connection.
+    size_t failed_rounds() const { return failures_ / options_.servers.size(); }
     const std::string& chroot() const { return options_.chroot; }
     // The server that is or was last tried: its address as far as it is known.
     std::string server() const;

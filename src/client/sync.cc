@@ -1,0 +1,280 @@
+// sync.cc -- see sync.h.
+
+#include "client/sync.h"
+
+#include <poll.h>
+#include <uv.h>
+
+#include <csignal>
+#include <list>
+
+#include "client/client.h"
+
+namespace zk {
+
+struct SyncClient::Inside {
+    struct Signal {
+        uv_signal_t handle;
+        Inside* inside;
+        void (*on_signal)(void* context, int signal);
+        void* context;
+    };
+
+    uv_loop_t loop = {};
+    uv_timer_t alarm = {};    // wakes the loop at a deadline
+    std::list<Signal> signals;
+    SyncOptions options;
+    std::unique_ptr<Client> client;
+    bool client_closed = false;
+    bool was_connected = false;  // once, by this or an earlier session
+    bool signalled = false;
+    bool interrupted = false;
+    std::string trouble;
+
+    struct Auth {
+        std::string scheme;
+        std::string auth;
+    };
+    std::vector<Auth> auths;  // accepted ones, for a next session
+
+    uint64_t call_tag = 0;  // of the call that is waited for; replies to abandoned ones are dropped
+    bool replied = false;
+    ReplyHeader header;
+    Buffer body;
+
+    void start_client();
+    void end_client(bool orderly);
+    bool usable() const;
+    template <typename Done>
+    void run_until(Done done, uint64_t deadline_ms);
+    OnReply expect_reply();
+    uint64_t now_ms() const { return uv_now(&loop); }
+    uint64_t deadline_ms() {
+        uv_update_time(&loop);
+        return now_ms() + static_cast<uint64_t>(options.client.session_timeout_ms);
+    }
+};
+
+namespace {
+
+constexpr uint64_t no_deadline = UINT64_MAX;
+
+template <typename T>
+void close_handle(T& handle) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
+}
+
+}  // namespace
+
+// -- the client within ---------------------------------------------------------------------------
+
+void SyncClient::Inside::start_client() {
+    ClientOptions made = options.client;
+    made.events.context = this;
+    made.events.on_state = [](void* context, ClientState state) {
+        auto* inside = static_cast<Inside*>(context);
+        if (state == ClientState::closed) inside->client_closed = true;
+        if (is_connected(state)) inside->was_connected = true;
+        const ClientEvents& outer = inside->options.client.events;
+        if (outer.on_state != nullptr) outer.on_state(outer.context, state);
+    };
+    made.events.on_watch = [](void* context, const WatcherEvent& event, int64_t zxid) {
+        const ClientEvents& outer = static_cast<Inside*>(context)->options.client.events;
+        if (outer.on_watch != nullptr) outer.on_watch(outer.context, event, zxid);
+    };
+    made.events.on_trouble = [](void* context, std::string_view why) {
+        static_cast<Inside*>(context)->trouble = why;
+    };
+    client_closed = false;
+    client = std::make_unique<Client>(&loop, std::move(made));
+    for (const Auth& auth : auths) client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
+}
+
+void SyncClient::Inside::end_client(bool orderly) {
+    if (client == nullptr) return;
+    if (orderly) client->close();
+    else client->abandon();
+    while (!client_closed) uv_run(&loop, UV_RUN_ONCE);
+    client.reset();
+}
+
+bool SyncClient::Inside::usable() const {
+    return client != nullptr && !is_final(client->state());
+}
+
+template <typename Done>
+void SyncClient::Inside::run_until(Done done, uint64_t deadline_ms) {
+    interrupted = false;
+    if (deadline_ms != no_deadline) {
+        uint64_t wait = deadline_ms > now_ms() ? deadline_ms - now_ms() : 0;
+        uv_timer_start(&alarm, [](uv_timer_t*) {}, wait, 0);
+    }
+    while (!done() && !interrupted && now_ms() < deadline_ms) uv_run(&loop, UV_RUN_ONCE);
+    if (deadline_ms != no_deadline) uv_timer_stop(&alarm);
+}
+
+// -- waiting -------------------------------------------------------------------------------------
+
+SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
+    in_->options = std::move(options);
+    int failed = uv_loop_init(&in_->loop);
+    ASSERT(failed == 0);
+    uv_timer_init(&in_->loop, &in_->alarm);
+}
+
+SyncClient::~SyncClient() {
+    in_->end_client(false);
+    close_handle(in_->alarm);
+    for (Inside::Signal& each : in_->signals) close_handle(each.handle);
+    uv_run(&in_->loop, UV_RUN_DEFAULT);
+    int failed = uv_loop_close(&in_->loop);
+    ASSERT(failed == 0);
+}
+
+Result<void> SyncClient::connect() {
+    if (in_->usable() && is_connected(in_->client->state())) return {};
+    if (!in_->usable()) {
+        in_->end_client(false);
+        in_->start_client();
+    }
+    Inside& in = *in_;
+    bool patient = in.options.patient || in.was_connected;
+    auto done = [&] {
+        return is_connected(in.client->state()) || is_final(in.client->state()) ||
+               (!patient && in.client->failed_rounds() > 0);
+    };
+    in.run_until(done, in.deadline_ms());
+    if (is_connected(in.client->state())) return {};
+    if (in.interrupted) return Error{.text = "interrupted"};
+    if (in.client->state() == ClientState::expired) return Error{.text = "session expired"};
+    if (in.client->state() == ClientState::auth_failed)
+        return Error{.text = "authentication failed"};
+    if (in.trouble.empty()) return Error{.text = in.client->server() + " does not answer"};
+    size_t servers = in.options.client.servers.size();
+    if (servers == 1) return Error{.text = in.trouble};
+    return Error{.text = "none of " + std::to_string(servers) +
+                         " servers can be used; the last one: " + in.trouble};
+}
+
+OnReply SyncClient::Inside::expect_reply() {
+    replied = false;
+    body.clear();
+    auto take = [](void* context, uint64_t tag, const ReplyHeader& got, Bytes bytes) {
+        auto* inside = static_cast<Inside*>(context);
+        if (tag != inside->call_tag) return;
+        inside->header = got;
+        inside->body.append(bytes);
+        inside->replied = true;
+    };
+    return OnReply{.run = take, .context = this, .tag = ++call_tag};
+}
+
+SyncClient::Reply SyncClient::call(const Call& call) {
+    Inside& in = *in_;
+    for (;;) {
+        if (!connect()) {
+            Err err = in.interrupted ? Err::operation_timeout : Err::connection_loss;
+            return {.header = {.err = err}, .body = {}};
+        }
+        in.client->request(call.op, call.body.bytes(), in.expect_reply());
+        in.run_until([&] { return in.replied; }, no_deadline);
+        if (!in.replied) {
+            ++in.call_tag;
+            return {.header = {.err = Err::operation_timeout}, .body = {}};
+        }
+        if (in.header.err == Err::connection_loss && is_read(call.op)) continue;
+        return {.header = in.header, .body = in.body.bytes()};
+    }
+}
+
+SyncClient::Reply SyncClient::add_auth(std::string_view scheme, Bytes auth) {
+    Inside& in = *in_;
+    if (!connect()) return {.header = {.err = Err::connection_loss}, .body = {}};
+    in.client->add_auth(scheme, auth, in.expect_reply());
+    in.run_until([&] { return in.replied; }, no_deadline);
+    if (!in.replied) in.header.err = Err::operation_timeout;
+    if (in.header.err == Err::ok)
+        in.auths.push_back({.scheme = std::string(scheme), .auth = std::string(as_text(auth))});
+    return {.header = in.header, .body = {}};
+}
+
+void SyncClient::send(const Call& call, OnReply done) {
+    if (!in_->usable()) {
+        in_->end_client(false);
+        in_->start_client();
+    }
+    in_->client->request(call.op, call.body.bytes(), done);
+}
+
+void SyncClient::drain(size_t outstanding_max) {
+    in_->run_until([&] { return outstanding() <= outstanding_max; }, no_deadline);
+}
+
+// poll(2) and not a handle of the loop: that would make the descriptor non-blocking, and with it
+// the terminal of whoever started us; and a plain file or /dev/null could not be waited for.
+SyncClient::Wake SyncClient::wait_input(int fd) {
+    Inside& in = *in_;
+    in.signalled = false;
+    for (;;) {
+        uv_run(&in.loop, UV_RUN_NOWAIT);
+        if (in.signalled) return Wake::signal;
+        uv_update_time(&in.loop);
+        pollfd waiting[2] = {{.fd = fd, .events = POLLIN, .revents = 0},
+                             {.fd = uv_backend_fd(&in.loop), .events = POLLIN, .revents = 0}};
+        // Without a client nothing is due, which libuv expresses as "at once".
+        int wait_ms = uv_loop_alive(&in.loop) != 0 ? uv_backend_timeout(&in.loop) : -1;
+        int count = ::poll(waiting, 2, wait_ms);
+        if (count > 0 && waiting[0].revents != 0) return Wake::readable;
+    }
+}
+
+void SyncClient::poll() { uv_run(&in_->loop, UV_RUN_NOWAIT); }
+
+void SyncClient::catch_signal(int signal, void (*on_signal)(void* context, int signal),
+                              void* context) {
+    Inside::Signal& made = in_->signals.emplace_back();
+    made.inside = in_.get();
+    made.on_signal = on_signal;
+    made.context = context;
+    uv_signal_init(&in_->loop, &made.handle);
+    made.handle.data = &made;
+    auto caught = [](uv_signal_t* handle, int number) {
+        auto* of = static_cast<Inside::Signal*>(handle->data);
+        of->inside->signalled = true;
+        if (number == SIGINT) of->inside->interrupted = true;
+        of->on_signal(of->context, number);
+    };
+    uv_signal_start(&made.handle, caught, signal);
+}
+
+// -- ends ----------------------------------------------------------------------------------------
+
+void SyncClient::close() { in_->end_client(true); }
+
+void SyncClient::use_servers(std::vector<ServerName> servers, std::string chroot) {
+    close();
+    in_->options.client.servers = std::move(servers);
+    in_->options.client.chroot = std::move(chroot);
+    in_->was_connected = false;
+}
+
+ClientState SyncClient::state() const {
+    return in_->client == nullptr ? ClientState::closed : in_->client->state();
+}
+
+int64_t SyncClient::session() const {
+    return in_->client == nullptr ? 0 : in_->client->session();
+}
+
+std::string SyncClient::server() const {
+    return in_->client == nullptr ? to_text(in_->options.client.servers.front())
+                                  : in_->client->server();
+}
+
+const std::string& SyncClient::chroot() const { return in_->options.client.chroot; }
+const std::string& SyncClient::trouble() const { return in_->trouble; }
+size_t SyncClient::outstanding() const {
+    return in_->client == nullptr ? 0 : in_->client->outstanding();
+}
+
+}  // namespace zk

@@ -1,0 +1,76 @@
+// sync.h -- a session driven from straight-line code: calls that wait for their replies.
+//
+// Owns a loop and a Client in it. The loop runs only while somebody waits: in connect, call, drain
+// and wait_input. Knows no libuv in this header, so that its users need not either.
+//
+// A call without a server waits for one; a read whose connection was lost is asked again; a write is
+// never sent twice: its fate is unknown, and the caller is told so (connection_loss).
+//
+//     A new session is made where the old one has expired or was refused. Its holder is told by
+//     on_state(expired), and has to know that ephemerals and watches are gone.
+
+#pragma once
+
+#include <memory>
+
+#include "client/calls.h"
+#include "client/options.h"
+
+namespace zk {
+
+struct SyncOptions {
+    ClientOptions client;  // events.on_trouble is not passed on
+    // Before the first connection: keep trying for the session timeout, though every server has
+    // refused. Afterwards that is done anyway, since servers do come back.
+    bool patient = false;
+};
+
+class SyncClient {
+public:
+    struct Reply {
+        ReplyHeader header;
+        Bytes body;  // until the next call
+    };
+    enum class Wake : uint8_t { readable, signal };
+
+    explicit SyncClient(SyncOptions options);
+    SyncClient(const SyncClient&) = delete;
+    SyncClient& operator=(const SyncClient&) = delete;
+    ~SyncClient();  // cuts the connection; close() comes first where the session is to end
+
+    // Waits until there is a server, at most the session timeout. The error is for people.
+    Result<void> connect();
+    Reply call(const Call& call);
+    Reply add_auth(std::string_view scheme, Bytes auth);
+
+    // Pipelined: the reply is given to `done` while somebody waits. Not asked again by itself.
+    void send(const Call& call, OnReply done);
+    void drain(size_t outstanding_max);  // waits until no more than that many are without reply
+
+    // Waits until `fd` can be read (or has ended), serving the session meanwhile.
+    Wake wait_input(int fd);
+    // Lets what has come in be seen, without waiting.
+    void poll();
+
+    // From now on these signals only end waiting: `on_signal` is called, then a wait_input returns,
+    // and for SIGINT a call or connect gives up (operation_timeout).
+    void catch_signal(int signal, void (*on_signal)(void* context, int signal), void* context);
+
+    // Ends the session; waits for the server's word for a short while.
+    void close();
+    // Other servers, and thereby a new session.
+    void use_servers(std::vector<ServerName> servers, std::string chroot);
+
+    ClientState state() const;
+    int64_t session() const;
+    std::string server() const;
+    const std::string& chroot() const;
+    const std::string& trouble() const;  // why the last connection failed
+    size_t outstanding() const;
+
+private:
+    struct Inside;
+    std::unique_ptr<Inside> in_;
+};
+
+}  // namespace zk
