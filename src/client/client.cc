@@ -435,7 +435,7 @@ void Client::close() {
 }
 
 void Client::abandon() {
-    if (closing_ || state_ == ClientState::closed) return;
+    if (state_ == ClientState::closed) return;
     closing_ = true;
     give_up_at_ms_ = now_ms();
     arm_timer();

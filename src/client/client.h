@@ -54,7 +54,8 @@ public:
     void add_auth(std::string_view scheme, Bytes auth, OnReply done);
 
     // Ends the session after the requests made so far; without a connection the server has to find
-    // out by itself. abandon() leaves the session as it is and only cuts the connection.
+    // out by itself. abandon() leaves the session as it is and only cuts the connection; after a
+    // close() it means not to wait for the server's answer.
     void close();
     void abandon();
 

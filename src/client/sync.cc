@@ -30,6 +30,7 @@ struct SyncClient::Inside {
     bool signalled = false;
     bool interrupted = false;
     std::string trouble;
+    std::string why_not;
 
     struct Auth {
         std::string scheme;
@@ -43,8 +44,10 @@ struct SyncClient::Inside {
     Buffer body;
 
     void start_client();
-    void end_client(bool orderly);
+    enum class End : uint8_t { wait, hurry, abandon };
+    void end_client(End end);
     bool usable() const;
+    std::string connect_error() const;
     template <typename Done>
     void run_until(Done done, uint64_t deadline_ms);
     OnReply expect_reply();
@@ -90,10 +93,10 @@ void SyncClient::Inside::start_client() {
     for (const Auth& auth : auths) client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
 }
 
-void SyncClient::Inside::end_client(bool orderly) {
+void SyncClient::Inside::end_client(End end) {
     if (client == nullptr) return;
-    if (orderly) client->close();
-    else client->abandon();
+    if (end != End::abandon) client->close();
+    if (end != End::wait) client->abandon();
     while (!client_closed) uv_run(&loop, UV_RUN_ONCE);
     client.reset();
 }
@@ -123,7 +126,7 @@ SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
 }
 
 SyncClient::~SyncClient() {
-    in_->end_client(false);
+    in_->end_client(Inside::End::abandon);
     close_handle(in_->alarm);
     for (Inside::Signal& each : in_->signals) close_handle(each.handle);
     uv_run(&in_->loop, UV_RUN_DEFAULT);
@@ -131,12 +134,15 @@ SyncClient::~SyncClient() {
     ASSERT(failed == 0);
 }
 
+void SyncClient::start() {
+    if (in_->usable()) return;
+    in_->end_client(Inside::End::abandon);
+    in_->start_client();
+}
+
 Result<void> SyncClient::connect() {
-    if (in_->usable() && is_connected(in_->client->state())) return {};
-    if (!in_->usable()) {
-        in_->end_client(false);
-        in_->start_client();
-    }
+    start();
+    if (is_connected(in_->client->state())) return {};
     Inside& in = *in_;
     bool patient = in.options.patient || in.was_connected;
     auto done = [&] {
@@ -145,15 +151,18 @@ Result<void> SyncClient::connect() {
     };
     in.run_until(done, in.deadline_ms());
     if (is_connected(in.client->state())) return {};
-    if (in.interrupted) return Error{.text = "interrupted"};
-    if (in.client->state() == ClientState::expired) return Error{.text = "session expired"};
-    if (in.client->state() == ClientState::auth_failed)
-        return Error{.text = "authentication failed"};
-    if (in.trouble.empty()) return Error{.text = in.client->server() + " does not answer"};
-    size_t servers = in.options.client.servers.size();
-    if (servers == 1) return Error{.text = in.trouble};
-    return Error{.text = "none of " + std::to_string(servers) +
-                         " servers can be used; the last one: " + in.trouble};
+    in.why_not = in.connect_error();
+    return Error{.text = in.why_not};
+}
+
+std::string SyncClient::Inside::connect_error() const {
+    if (interrupted) return "interrupted";
+    if (client->state() == ClientState::expired) return "session expired";
+    if (client->state() == ClientState::auth_failed) return "authentication failed";
+    if (trouble.empty()) return client->server() + " does not answer";
+    size_t servers = options.client.servers.size();
+    if (servers == 1) return trouble;
+    return "none of " + std::to_string(servers) + " servers can be used; the last: " + trouble;
 }
 
 OnReply SyncClient::Inside::expect_reply() {
@@ -173,14 +182,14 @@ SyncClient::Reply SyncClient::call(const Call& call) {
     Inside& in = *in_;
     for (;;) {
         if (!connect()) {
-            Err err = in.interrupted ? Err::operation_timeout : Err::connection_loss;
+            Err err = in.interrupted ? Err::request_timeout : Err::operation_timeout;
             return {.header = {.err = err}, .body = {}};
         }
         in.client->request(call.op, call.body.bytes(), in.expect_reply());
         in.run_until([&] { return in.replied; }, no_deadline);
         if (!in.replied) {
             ++in.call_tag;
-            return {.header = {.err = Err::operation_timeout}, .body = {}};
+            return {.header = {.err = Err::request_timeout}, .body = {}};
         }
         if (in.header.err == Err::connection_loss && is_read(call.op)) continue;
         return {.header = in.header, .body = in.body.bytes()};
@@ -189,20 +198,17 @@ SyncClient::Reply SyncClient::call(const Call& call) {
 
 SyncClient::Reply SyncClient::add_auth(std::string_view scheme, Bytes auth) {
     Inside& in = *in_;
-    if (!connect()) return {.header = {.err = Err::connection_loss}, .body = {}};
+    if (!connect()) return {.header = {.err = Err::operation_timeout}, .body = {}};
     in.client->add_auth(scheme, auth, in.expect_reply());
     in.run_until([&] { return in.replied; }, no_deadline);
-    if (!in.replied) in.header.err = Err::operation_timeout;
+    if (!in.replied) in.header.err = Err::request_timeout;
     if (in.header.err == Err::ok)
         in.auths.push_back({.scheme = std::string(scheme), .auth = std::string(as_text(auth))});
     return {.header = in.header, .body = {}};
 }
 
 void SyncClient::send(const Call& call, OnReply done) {
-    if (!in_->usable()) {
-        in_->end_client(false);
-        in_->start_client();
-    }
+    start();
     in_->client->request(call.op, call.body.bytes(), done);
 }
 
@@ -249,10 +255,12 @@ void SyncClient::catch_signal(int signal, void (*on_signal)(void* context, int s
 
 // -- ends ----------------------------------------------------------------------------------------
 
-void SyncClient::close() { in_->end_client(true); }
+void SyncClient::close(bool wait) {
+    in_->end_client(wait ? Inside::End::wait : Inside::End::hurry);
+}
 
 void SyncClient::use_servers(std::vector<ServerName> servers, std::string chroot) {
-    close();
+    close(true);
     in_->options.client.servers = std::move(servers);
     in_->options.client.chroot = std::move(chroot);
     in_->was_connected = false;
@@ -273,6 +281,7 @@ std::string SyncClient::server() const {
 
 const std::string& SyncClient::chroot() const { return in_->options.client.chroot; }
 const std::string& SyncClient::trouble() const { return in_->trouble; }
+const std::string& SyncClient::why_not() const { return in_->why_not; }
 size_t SyncClient::outstanding() const {
     return in_->client == nullptr ? 0 : in_->client->outstanding();
 }

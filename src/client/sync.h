@@ -27,6 +27,8 @@ struct SyncOptions {
 
 class SyncClient {
 public:
+    // header.err is also operation_timeout where no server was to be had (see why_not), and
+    // request_timeout where a signal ended the waiting.
     struct Reply {
         ReplyHeader header;
         Bytes body;  // until the next call
@@ -38,6 +40,8 @@ public:
     SyncClient& operator=(const SyncClient&) = delete;
     ~SyncClient();  // cuts the connection; close() comes first where the session is to end
 
+    // Begins to connect, without waiting.
+    void start();
     // Waits until there is a server, at most the session timeout. The error is for people.
     Result<void> connect();
     Reply call(const Call& call);
@@ -53,11 +57,11 @@ public:
     void poll();
 
     // From now on these signals only end waiting: `on_signal` is called, then a wait_input returns,
-    // and for SIGINT a call or connect gives up (operation_timeout).
+    // and for SIGINT a call or connect gives up (request_timeout).
     void catch_signal(int signal, void (*on_signal)(void* context, int signal), void* context);
 
-    // Ends the session; waits for the server's word for a short while.
-    void close();
+    // Ends the session. Without waiting for the server's word, its ephemerals go a little later.
+    void close(bool wait);
     // Other servers, and thereby a new session.
     void use_servers(std::vector<ServerName> servers, std::string chroot);
 
@@ -66,6 +70,7 @@ public:
     std::string server() const;
     const std::string& chroot() const;
     const std::string& trouble() const;  // why the last connection failed
+    const std::string& why_not() const;  // the error of the last connect() that failed
     size_t outstanding() const;
 
 private:

@@ -1,0 +1,70 @@
+// access.cc -- commands about who may do what: addauth, getAcl, setAcl, whoami.
+
+#include "cli/handlers.h"
+#include "cli/print.h"
+
+namespace zk {
+
+namespace {
+
+Status show_acls(Shell& shell, const Args& args, Bytes body) {
+    std::optional<Acls> got = decode_acls(body);
+    if (!got) return shell.malformed();
+    shell.out(acls_text(got->acls));
+    if (args.has("s")) shell.out(stat_text(got->stat));
+    return Status::ok;
+}
+
+Status show_identities(Shell& shell, const Args&, Bytes body) {
+    std::optional<std::vector<Identity>> got = decode_identities(body);
+    if (!got) return shell.malformed();
+    if (shell.human()) shell.out_line("Auth scheme: User");
+    for (const Identity& one : *got)
+        shell.out_line(std::string(one.scheme).append(": ").append(one.user));
+    return Status::ok;
+}
+
+struct AclWalk {
+    std::span<const Acl> acls;
+    int32_t version;
+};
+
+Status set_one(void* context, Shell& shell, const std::string& path) {
+    const auto& walk = *static_cast<const AclWalk*>(context);
+    SyncClient::Reply reply = shell.call(call::set_acl(path, walk.acls, walk.version));
+    // Gone since it was listed: nothing to protect.
+    if (reply.header.err == Err::ok || reply.header.err == Err::no_node) return Status::ok;
+    return shell.fail(reply.header.err, shell.local(path));
+}
+
+}  // namespace
+
+Status op_addauth(Shell& shell, const Args& args) {
+    SyncClient::Reply reply = shell.session().add_auth(args.word(0), as_bytes(args.word(1)));
+    return reply.header.err == Err::ok ? Status::ok : shell.fail(reply.header.err, "");
+}
+
+Status op_get_acl(Shell& shell, const Args& args) {
+    if (Status bad = check_path(shell, args.word(0)); bad != Status::ok) return bad;
+    return shell.send(args, call::get_acl(shell.full(args.word(0))), show_acls);
+}
+
+Status op_set_acl(Shell& shell, const Args& args) {
+    int32_t version = -1;
+    Status status = check_path(shell, args.word(0));
+    if (status == Status::ok) status = read_version(shell, args, version);
+    if (status != Status::ok) return status;
+    Result<std::vector<Acl>> acls = parse_acls(args.word(1));
+    if (!acls) return shell.complain(acls.error().text, Status::usage);
+    std::string path = shell.full(args.word(0));
+    if (!args.has("R"))
+        return shell.send(args, call::set_acl(path, *acls, version), show_stat_if_asked);
+    AclWalk walk{.acls = *acls, .version = version};
+    return walk_subtree(shell, path, false, {.context = &walk, .visit = set_one});
+}
+
+Status op_whoami(Shell& shell, const Args& args) {
+    return shell.send(args, call::who_am_i(), show_identities);
+}
+
+}  // namespace zk

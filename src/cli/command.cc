@@ -1,0 +1,171 @@
+// command.cc -- see command.h.
+
+#include "cli/command.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace zk {
+
+namespace {
+
+const OptionRow* find_option(std::span<const OptionRow> options, std::string_view name) {
+    for (const OptionRow& option : options)
+        if (option.name == name) return &option;
+    return nullptr;
+}
+
+bool is_number(std::string_view text) {
+    double number = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc() && end == text.data() + text.size();
+}
+
+// Reads the options of one word; the value of the last may be the next word.
+class OptionReader {
+public:
+    OptionReader(std::span<const OptionRow> options, std::span<const std::string> words, Args& args)
+        : options_(options), words_(words), args_(args) {}
+
+    Result<void> read(size_t& at) {
+        std::string_view text = words_[at];
+        std::string_view name = text.substr(text.starts_with("--") ? 2 : 1);
+        std::string_view value;
+        size_t equals = name.find('=');
+        bool has_value = equals != name.npos;
+        if (const OptionRow* whole = find_option(options_, name.substr(0, equals))) {
+            if (has_value) value = name.substr(equals + 1);
+            return take(*whole, text, has_value, value, at);
+        }
+        if (text.starts_with("--")) return unknown(text);
+        // A bundle: letters, the last of which may have its value at once.
+        for (size_t i = 0; i < name.size(); ++i) {
+            const OptionRow* letter = find_option(options_, name.substr(i, 1));
+            if (letter == nullptr) return unknown(text);
+            if (letter->value.empty()) {
+                args_.given.push_back({.option = letter, .value = ""});
+                continue;
+            }
+            value = name.substr(i + 1);
+            return take(*letter, text, !value.empty(), value, at);
+        }
+        return {};
+    }
+
+private:
+    Result<void> take(const OptionRow& option, std::string_view text, bool has_value,
+                      std::string_view value, size_t& at) {
+        if (option.value.empty()) {
+            if (has_value) return Error{.text = std::string(text) + ": takes no value"};
+        } else if (!has_value) {
+            if (at + 1 == words_.size())
+                return Error{.text = "Missing argument for option: " + std::string(option.name)};
+            value = words_[++at];
+        }
+        args_.given.push_back({.option = &option, .value = std::string(value)});
+        return {};
+    }
+
+    static Error unknown(std::string_view text) {
+        return Error{.text = "Unrecognized option: " + std::string(text)};
+    }
+
+    std::span<const OptionRow> options_;
+    std::span<const std::string> words_;
+    Args& args_;
+};
+
+template <typename T>
+bool parse_whole(std::string_view text, T& number) {
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc() && end == text.data() + text.size();
+}
+
+std::string dashed(const OptionRow& option) {
+    std::string text(option.name.size() == 1 ? "-" : "--");
+    text += option.name;
+    if (!option.value.empty()) text.append(" ").append(option.value);
+    return text;
+}
+
+std::string padded(std::string text, size_t width) {
+    if (text.size() < width) text.append(width - text.size(), ' ');
+    return text;
+}
+
+}  // namespace
+
+bool Args::has(std::string_view name) const { return value(name) != nullptr; }
+
+const std::string* Args::value(std::string_view name) const {
+    for (size_t i = given.size(); i > 0; --i)
+        if (given[i - 1].option->name == name) return &given[i - 1].value;
+    return nullptr;
+}
+
+std::string_view Args::word(size_t index) const {
+    return index < words.size() ? std::string_view(words[index]) : std::string_view();
+}
+
+Result<Args> parse_args(std::span<const OptionRow> options, std::span<const std::string> words) {
+    Args args;
+    OptionReader reader(options, words, args);
+    bool ended = false;
+    for (size_t at = 0; at < words.size(); ++at) {
+        std::string_view word = words[at];
+        bool option = !ended && word.size() > 1 && word.front() == '-';
+        if (option && is_number(word) && find_option(options, word.substr(1, 1)) == nullptr)
+            option = false;
+        if (!option) {
+            args.words.emplace_back(word);
+        } else if (word == "--") {
+            ended = true;
+        } else if (Result<void> read = reader.read(at); !read) {
+            return read.error();
+        }
+    }
+    return args;
+}
+
+const Command* find_command(std::string_view name) {
+    std::span<const Command> all = commands();
+    auto at = std::lower_bound(all.begin(), all.end(), name,
+                               [](const Command& row, std::string_view n) { return row.name < n; });
+    return at != all.end() && at->name == name ? &*at : nullptr;
+}
+
+std::string usage_of(const Command& command) {
+    std::string text(command.name);
+    for (const OptionRow& option : command.options) text += " [" + dashed(option) + "]";
+    if (!command.words.empty()) text.append(" ").append(command.words);
+    return text;
+}
+
+std::string help_of(const Command& command) {
+    std::string text = usage_of(command) + "\n    ";
+    text.append(command.summary).append("\n");
+    for (const OptionRow& option : command.options)
+        text.append("    ").append(padded(dashed(option), 14)).append(option.help).append("\n");
+    std::string_view rest = command.examples;
+    if (!rest.empty()) text += "  Examples:\n";
+    while (!rest.empty()) {
+        size_t end = std::min(rest.find('\n'), rest.size());
+        text.append("    ").append(rest.substr(0, end)).append("\n");
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return text;
+}
+
+std::string help_of_all() {
+    std::string text;
+    for (const Command& command : commands()) {
+        text += padded(std::string(command.name), 21);
+        text.append(command.summary).append("\n");
+    }
+    return text + "help COMMAND tells more.\n";
+}
+
+bool parse_number(std::string_view text, int32_t& number) { return parse_whole(text, number); }
+bool parse_number(std::string_view text, int64_t& number) { return parse_whole(text, number); }
+
+}  // namespace zk

@@ -1,0 +1,247 @@
+// repl.cc -- see repl.h.
+
+#include "cli/repl.h"
+
+#include <histedit.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <clocale>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cwchar>
+
+#include "cli/complete.h"
+#include "cli/words.h"
+
+namespace zk {
+
+namespace {
+
+constexpr int history_lines = 1000;
+constexpr size_t choices_shown = 200;
+
+class Repl {
+public:
+    Repl(Shell& shell, bool color) : shell_(shell), color_(color) {}
+
+    Status run();
+
+private:
+    void open();
+    void close();
+    bool read_line(std::string& line);  // false: the end
+    void remember(const std::string& line);
+    unsigned char complete();
+    void show_choices(const std::vector<std::string>& choices);
+    const char* prompt();
+    int next_char(wchar_t* out);
+    void notice(std::string_view text);
+    void on_signal(int signal);
+
+    static Repl* of(EditLine* edit) {
+        void* data = nullptr;
+        el_get(edit, EL_CLIENTDATA, &data);
+        return static_cast<Repl*>(data);
+    }
+
+    Shell& shell_;
+    bool color_;
+    EditLine* edit_ = nullptr;
+    History* history_ = nullptr;
+    std::string history_file_;
+    std::string prompt_;
+    mbstate_t decoding_ = {};
+    bool typing_ = false;       // libedit is at work on a line
+    bool interrupted_ = false;  // Ctrl-C while typing
+    bool ended_ = false;        // told to end by a signal
+};
+
+Status Repl::run() {
+    open();
+    shell_.session().start();
+    std::string line;
+    while (!shell_.wants_quit() && read_line(line)) {
+        remember(line);
+        shell_.run_line(line, 0);
+        shell_.flush();
+    }
+    close();
+    return Status::ok;
+}
+
+void Repl::open() {
+    setlocale(LC_CTYPE, "");
+    umask(077);
+    history_ = history_init();
+    HistEvent event;
+    history(history_, &event, H_SETSIZE, history_lines);
+    history(history_, &event, H_SETUNIQUE, 1);
+    if (const char* home = getenv("HOME"); home != nullptr && *home != '\0') {
+        history_file_ = std::string(home) + "/.zk_cli_history";
+        history(history_, &event, H_LOAD, history_file_.c_str());
+    }
+    edit_ = el_init("zk-cli", stdin, stdout, stderr);
+    el_set(edit_, EL_CLIENTDATA, this);
+    el_set(edit_, EL_EDITOR, "emacs");
+    el_set(edit_, EL_SIGNAL, 0);
+    el_set(edit_, EL_HIST, history, history_);
+    el_set(edit_, EL_PROMPT_ESC, +[](EditLine* edit) { return of(edit)->prompt(); }, '\1');
+    el_set(edit_, EL_GETCFN,
+           +[](EditLine* edit, wchar_t* out) { return of(edit)->next_char(out); });
+    el_set(edit_, EL_ADDFN, "zk-complete", "complete commands and paths",
+           +[](EditLine* edit, int) { return of(edit)->complete(); });
+    el_set(edit_, EL_BIND, "^I", "zk-complete", nullptr);
+    el_set(edit_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+    el_source(edit_, nullptr);
+    shell_.set_notice([](void* context, std::string_view text) {
+        static_cast<Repl*>(context)->notice(text);
+    }, this);
+    auto caught = [](void* context, int signal) {
+        static_cast<Repl*>(context)->on_signal(signal);
+    };
+    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT})
+        shell_.session().catch_signal(signal, caught, this);
+}
+
+void Repl::close() {
+    shell_.set_notice(nullptr, nullptr);
+    HistEvent event;
+    if (!history_file_.empty()) history(history_, &event, H_SAVE, history_file_.c_str());
+    el_end(edit_);
+    history_end(history_);
+}
+
+bool Repl::read_line(std::string& line) {
+    for (;;) {
+        interrupted_ = false;
+        typing_ = true;
+        int size = 0;
+        const char* text = el_gets(edit_, &size);
+        typing_ = false;
+        if (text != nullptr && size > 0 && !interrupted_) {
+            line.assign(text, static_cast<size_t>(size));
+            while (!line.empty() && line.back() == '\n') line.pop_back();
+            return true;
+        }
+        fputs(interrupted_ ? "^C\n" : "\n", stdout);
+        fflush(stdout);
+        el_set(edit_, EL_PREP_TERM, 0);
+        if (!interrupted_ || ended_) return false;
+    }
+}
+
+void Repl::remember(const std::string& line) {
+    if (is_idle_line(line)) return;
+    Result<std::vector<std::string>> words = split_words(line);
+    if (words && words->front() == "addauth") return;
+    HistEvent event;
+    history(history_, &event, H_ENTER, line.c_str());
+}
+
+const char* Repl::prompt() {
+    SyncClient& session = shell_.session();
+    bool well = is_connected(session.state());
+    prompt_ = "[zk: " + session.server() + session.chroot() + "(";
+    if (color_) prompt_ += well ? "\1\033[32m\1" : "\1\033[31m\1";
+    prompt_ += state_name(session.state());
+    if (color_) prompt_ += "\1\033[0m\1";
+    prompt_ += ") " + std::to_string(shell_.lines_run()) + "] ";
+    return prompt_.c_str();
+}
+
+// The next character, while the session lives on. 0: the end; -1: no more of this line.
+int Repl::next_char(wchar_t* out) {
+    for (;;) {
+        if (shell_.session().wait_input(STDIN_FILENO) == SyncClient::Wake::signal) {
+            if (!interrupted_ && !ended_) continue;
+            errno = EINTR;
+            return -1;
+        }
+        char byte = 0;
+        ssize_t got = read(STDIN_FILENO, &byte, 1);
+        if (got == 0) return 0;
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return -1;
+        size_t used = mbrtowc(out, &byte, 1, &decoding_);
+        if (used == static_cast<size_t>(-2)) continue;
+        if (used == static_cast<size_t>(-1)) {  // no character: dropped
+            decoding_ = {};
+            continue;
+        }
+        return 1;
+    }
+}
+
+void Repl::on_signal(int signal) {
+    if (signal == SIGINT) interrupted_ = true;
+    if (signal == SIGTERM || signal == SIGHUP) {
+        ended_ = true;
+        shell_.quit();
+    }
+    if (!typing_) return;
+    if (signal == SIGWINCH) el_resize(edit_);
+    if (signal == SIGCONT) {
+        el_set(edit_, EL_PREP_TERM, 1);
+        el_set(edit_, EL_REFRESH);
+    }
+}
+
+// Takes the place of the line that is being typed, which then appears again below.
+void Repl::notice(std::string_view text) {
+    std::string shown;
+    if (!text.empty()) {
+        if (typing_) shown += "\r\033[K";
+        if (color_) shown += "\033[33m";
+        shown += text;
+        if (color_) shown += "\033[0m";
+        shown += "\n";
+        shell_.flush();
+        fwrite(shown.data(), 1, shown.size(), stdout);
+        fflush(stdout);
+    } else if (typing_) {
+        fputs("\r\033[K", stdout);
+        fflush(stdout);
+    }
+    if (typing_) el_set(edit_, EL_REFRESH);
+}
+
+unsigned char Repl::complete() {
+    const LineInfo* line = el_line(edit_);
+    std::string before(line->buffer, static_cast<size_t>(line->cursor - line->buffer));
+    Completion found = complete_line(shell_, before);
+    if (!found.insert.empty()) {
+        return el_insertstr(edit_, found.insert.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+    }
+    if (found.choices.size() < 2) return CC_ERROR;
+    show_choices(found.choices);
+    return CC_REDISPLAY;
+}
+
+void Repl::show_choices(const std::vector<std::string>& choices) {
+    winsize size = {};
+    size_t width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    size_t column = 0;
+    for (const std::string& choice : choices) column = std::max(column, choice.size() + 2);
+    size_t across = std::max<size_t>(width / column, 1);
+    std::string text = "\n";
+    for (size_t i = 0; i < choices.size() && i < choices_shown; ++i) {
+        text += choices[i];
+        if ((i + 1) % across == 0) text += "\n";
+        else text.append(column - choices[i].size(), ' ');
+    }
+    if (text.back() != '\n') text += "\n";
+    if (choices.size() > choices_shown)
+        text += "and " + std::to_string(choices.size() - choices_shown) + " more\n";
+    fwrite(text.data(), 1, text.size(), stdout);
+    fflush(stdout);
+}
+
+}  // namespace
+
+Status run_repl(Shell& shell, bool color) { return Repl(shell, color).run(); }
+
+}  // namespace zk

@@ -1,0 +1,124 @@
+// shell.h -- runs command lines: finds the row, reads the words, talks to the service, tells.
+//
+// Owns the session and what is waiting to be written to standard output. Data goes to standard
+// output, everything else to standard error. How things look depends on who reads: `human` is a
+// person at a terminal, otherwise a program, which gets data and nothing else.
+//
+//     line -> split_words -> row -> parse_args -> handler -> send ... show -> out
+//
+// A handler that needs one reply hands `send` a function which shows it. Normally that happens at
+// once; with `pipeline` replies are shown as they come in, in the order of the lines, while later
+// lines are already on their way. Handlers that `call` wait for all of those first.
+
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/command.h"
+#include "client/sync.h"
+
+namespace zk {
+
+inline constexpr std::string_view cli_version = "0.1.0";
+
+struct ShellOptions {
+    bool human = false;
+    bool color = false;
+    bool pipeline = false;
+    bool keep_going = false;  // tell all failures of pipelined lines, not only the first
+};
+
+class Shell {
+public:
+    Shell(SyncOptions session, ShellOptions options);
+    Shell(const Shell&) = delete;
+    Shell& operator=(const Shell&) = delete;
+    ~Shell();
+
+    // One line, which is remembered for `history`. `number` stands before messages; 0: none.
+    Status run_line(std::string_view line, size_t number);
+    Status run_words(std::span<const std::string> words);
+    // Waits for replies that are still to come; the first failure among all pipelined lines.
+    Status finish();
+    Status first_failure() const { return first_failure_; }
+    // Ends the session and writes what is left. False: standard output could not be written.
+    bool close();
+
+    SyncClient& session() { return session_; }
+    bool human() const { return options_.human; }
+    bool wants_quit() const { return quit_; }
+    size_t lines_run() const { return history_base_ + history_.size(); }
+    // Where events and changes of state are told; by default events go to standard error. The REPL
+    // puts them between the lines. An empty text: only the state has changed.
+    void set_notice(void (*notice)(void* context, std::string_view text), void* context);
+    void flush();
+
+    // For handlers.
+    using Show = Status (*)(Shell& shell, const Args& args, Bytes body);
+    Status send(const Args& args, Call call, Show show);
+    SyncClient::Reply call(const Call& call);
+    // Sends without waiting; `done` comes during this or the next `call`, `send` or `drain`.
+    void post(Call call, OnReply done);
+    void drain(size_t outstanding_max) { session_.drain(outstanding_max); }
+
+    void out(std::string_view data);
+    void out_line(std::string_view data);
+    // A message about what went wrong; the result is `status`.
+    Status complain(std::string_view text, Status status);
+    Status fail(Err err, std::string_view path);
+    Status malformed();
+    Status usage(std::string_view why);  // of the command that is run
+    void warn(std::string_view text);
+
+    std::string full(std::string_view path) const { return full_path(session_.chroot(), path); }
+    std::string_view local(std::string_view path) const {
+        return local_path(session_.chroot(), path);
+    }
+
+    void quit() { quit_ = true; }
+    void print_watches(bool on) { print_watches_ = on; }
+    bool prints_watches() const { return print_watches_; }
+    void hold_ephemerals() { holds_ephemerals_ = true; }
+    // Lines as they were given, by number; nullptr: forgotten or not there yet.
+    const std::string* history(size_t number) const;
+    size_t line_number() const { return line_; }
+
+private:
+    struct Shown {  // a line whose reply is to come
+        Args args;
+        Show show;
+        const Command* command;
+        size_t line;
+    };
+
+    Status settle(Status status);
+    Status show_reply(const Args& args, Show show, const ReplyHeader& header, Bytes body);
+    void on_piped(const ReplyHeader& header, Bytes body);
+    void on_state(ClientState state);
+    void on_watch(const WatcherEvent& event);
+
+    SyncClient session_;
+    ShellOptions options_;
+    std::string out_;
+    bool out_broken_ = false;
+    bool quit_ = false;
+    bool print_watches_ = true;
+    bool holds_ephemerals_ = false;
+    bool was_connected_ = false;
+    void (*notice_)(void* context, std::string_view text) = nullptr;
+    void* notice_context_ = nullptr;
+
+    const Command* running_ = nullptr;
+    size_t line_ = 0;
+    std::deque<Shown> piped_;
+    Status first_failure_ = Status::ok;
+    size_t later_lines_ = 0;     // pipelined ones whose replies came after a failure
+    size_t later_failures_ = 0;  // and were failures too
+    size_t history_base_ = 0;  // the number of history_.front()
+    std::deque<std::string> history_;
+};
+
+}  // namespace zk

@@ -1,0 +1,33 @@
+// start.h -- the program's own command line: where to connect, and what to do there.
+//
+//     zk-cli [options] [command words...]
+//
+// Options come first; the first word without a dash is the command, and all behind it is its own.
+// They are written with one dash, as zkCli.sh does, or with two.
+
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "client/sync.h"
+
+namespace zk {
+
+struct Start {
+    SyncOptions session;
+    bool keep_going = false;
+    bool pipeline = false;
+    bool help = false;
+    bool version = false;
+    std::vector<std::string> command;  // empty: the REPL, or lines from standard input
+};
+
+// `servers` is what stands in for -server where that is missing: $ZK_SERVERS, may be nullptr.
+Result<Start> read_start(std::span<const char* const> arguments, const char* servers);
+std::string start_help();
+
+}  // namespace zk

@@ -1,0 +1,62 @@
+// zk_cli.cc -- the main of zk-cli: a command from the arguments, a script, or a prompt.
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "cli/repl.h"
+#include "cli/script.h"
+#include "cli/start.h"
+
+namespace zk {
+
+namespace {
+
+int exit_status(Status status) { return static_cast<int>(status); }
+
+int run(const Start& start) {
+    bool prompt = start.command.empty() && isatty(STDIN_FILENO) == 1;
+    ShellOptions options;
+    options.human = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
+    options.color = options.human && getenv("NO_COLOR") == nullptr;
+    options.pipeline = start.pipeline && !prompt;
+    options.keep_going = start.keep_going;
+    Shell shell(start.session, options);
+    Status status = Status::ok;
+    if (prompt) {
+        status = run_repl(shell, options.color);
+    } else if (start.command.empty()) {
+        status = run_script(shell, STDIN_FILENO, start.keep_going);
+    } else {
+        shell.run_words(start.command);
+        status = shell.finish();
+    }
+    bool written = shell.close();
+    return status == Status::ok && !written ? exit_status(Status::failed) : exit_status(status);
+}
+
+}  // namespace
+
+}  // namespace zk
+
+int main(int argc, char** argv) {
+    using namespace zk;
+    signal(SIGPIPE, SIG_IGN);
+    std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
+    Result<Start> start = read_start(arguments, getenv("ZK_SERVERS"));
+    if (!start) {
+        fprintf(stderr, "zk-cli: %s\n", start.error().text.c_str());
+        return exit_status(Status::usage);
+    }
+    if (start->help) {
+        fputs(start_help().c_str(), stdout);
+        return 0;
+    }
+    if (start->version) {
+        printf("zk-cli %.*s\n", static_cast<int>(cli_version.size()), cli_version.data());
+        return 0;
+    }
+    return run(*start);
+}
