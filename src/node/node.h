@@ -40,6 +40,9 @@ public:
     // Orderly end: clients are cut, the log gets its end mark. `turn` until `stopped`.
     void stop();
     bool stopped() const;
+    // Not nullptr: the disk failed in a way that leaves unknown what is on it. The process must end
+    // at once, without another turn; what was acknowledged is safe.
+    const Error* fatal() const;
 
 private:
     std::unique_ptr<Core> core_;

@@ -62,6 +62,8 @@ public:
     void lead(uint64_t now_ms, uint64_t tick_ms);  // everyone gets a full time-out
     void follow();
     void touch(SessionSlot slot, uint64_t now_ms);
+    // No deadline until it is touched again: its end is on its way.
+    void suspend(SessionSlot slot) { leave(slot); }
     // At most `most` sessions whose deadline has passed; each is named until it is removed.
     void expired(uint64_t now_ms, size_t most, std::vector<int64_t>& out);
     const std::map<uint64_t, SessionSlot>& buckets() const { return buckets_; }

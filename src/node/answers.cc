@@ -1,0 +1,209 @@
+// answers.cc -- from committed entries to what clients are told.
+//
+// For each entry, in zxid order: apply it, tell the watchers, answer the client that asked, and then
+// answer the reads that this client had queued behind the write, up to its next write. That is what
+// makes a pipeline behave as if each request had been sent alone.
+
+#include "node/core.h"
+
+namespace zk {
+
+namespace {
+
+// Entries applied in one turn before clients and disk get their share again.
+constexpr uint32_t applies_per_turn = 4096;
+
+}  // namespace
+
+void Core::apply_committed() {
+    uint64_t end = std::min(quorum_->committed(), state_->zxid() + applies_per_turn);
+    while (state_->zxid() < end) {
+        Entry entry = log_->at(state_->zxid() + 1);
+        reply_.clear();
+        Applied applied = state_->apply(entry, reply_);
+        ++metrics_.commits;
+        tell(entry);
+        answer_origin(entry, applied);
+    }
+    log_->release(state_->zxid());
+}
+
+// Sends the entry's events. One event's packet is made once, however many wait for it.
+void Core::tell(const Entry& entry) {
+    const Event* made = nullptr;
+    for (const Event& event : state_->events()) {
+        Client* client = find_client(event.client);
+        if (client == nullptr || client->gone) continue;
+        Identities who = client->identities(client->identity_count());
+        if (!state_->allows(event.acl, perm::read, who)) continue;
+        if (made == nullptr || made->type != event.type || made->path != event.path) {
+            made = &event;
+            event_.clear();
+            size_t at = begin_frame(event_);
+            write_reply_header(event_, {.xid = xid_notification,
+                                        .zxid = static_cast<int64_t>(entry.zxid),
+                                        .err = Err::ok});
+            encode(event_, WatcherEvent{.type = event.type,
+                                        .state = state_sync_connected,
+                                        .path = event.path});
+            end_frame(event_, at);
+        }
+        client->out.append(event_.bytes());
+        ++client->counts.sent;
+        ++metrics_.packets_sent;
+        mark_dirty(*client);
+    }
+}
+
+void Core::answer_origin(const Entry& entry, const Applied& applied) {
+    Client* client = nullptr;
+    if (entry.origin.node == node_number_) {
+        client = find_client(static_cast<ClientId>(entry.origin.request >> 32));
+        bool same = client != nullptr && client->attach == entry.origin.client && !client->gone;
+        if (!same) client = nullptr;
+    }
+    if (client != nullptr) {
+        ASSERT(!client->idle());
+        Pending pending = client->front();
+        ASSERT(pending.kind == PendingKind::write || pending.kind == PendingKind::connect ||
+               pending.kind == PendingKind::close);
+        client->pop();
+        --outstanding_;
+        if (applied.moved) {
+            drop(*client, "its session moved");
+        } else if (pending.kind == PendingKind::connect) {
+            answer_connect(*client, applied);
+        } else {
+            write_reply(*client, pending, static_cast<int64_t>(entry.zxid), applied.err,
+                        reply_.bytes());
+            answer_queue(*client);
+        }
+    }
+    // A session that ended takes the connection along that it has here.
+    if (entry.op == static_cast<int32_t>(Op::close_session) && !applied.moved)
+        settle_session(entry.session, "its session ended");
+}
+
+void Core::answer_connect(Client& client, const Applied& applied) {
+    if (applied.err != Err::ok) return refuse_connect(client);
+    Reader in(reply_.bytes());
+    ConnectResponse answer;
+    answer.session = in.i64();
+    answer.timeout_ms = in.i32();
+    answer.password = in.bytes(password_size);
+    answer.has_read_only = client.has_read_only;
+    ASSERT(in.ok());
+    size_t at = begin_frame(client.out);
+    encode(client.out, answer);
+    end_frame(client.out, at);
+    client.stage = Stage::open;
+    client.session = answer.session;
+    client.slot = state_->sessions.find(answer.session);
+    ASSERT(client.slot != 0);
+    // Two attaches may have been on their way at once; the later one in the log has the session.
+    settle_session(answer.session, "its session came back on another connection");
+    by_session_[answer.session] = client.id;
+    state_->sessions.touch(client.slot, clock_ms());
+    ++client.counts.sent;
+    ++metrics_.packets_sent;
+    mark_dirty(client);
+    LOG(debug, "session 0x%llx on %s, time-out %d ms",
+        static_cast<unsigned long long>(answer.session), ip_text(client.from).c_str(),
+        answer.timeout_ms);
+}
+
+// What every client takes for an expired session: no time-out, no id, a password of zeros.
+void Core::refuse_connect(Client& client) {
+    static constexpr uint8_t zeros[password_size] = {};
+    ConnectResponse answer;
+    answer.password = Bytes(zeros, password_size);
+    answer.has_read_only = client.has_read_only;
+    size_t at = begin_frame(client.out);
+    encode(client.out, answer);
+    end_frame(client.out, at);
+    drop(client, "no such session, or not its password");
+}
+
+// Answers from the front of the queue up to the next request that waits for an entry.
+void Core::answer_queue(Client& client) {
+    while (!client.gone && !client.idle()) {
+        Pending pending = client.front();
+        if (pending.kind == PendingKind::write || pending.kind == PendingKind::close) return;
+        client.pop();
+        --outstanding_;
+        bool held = pending.kind == PendingKind::read;
+        answer_read(client, pending,
+                    held ? client.held.bytes().first(pending.size) : Bytes());
+        if (client.gone || !held) continue;
+        client.held.consume(pending.size);
+        held_bytes_ -= pending.size;
+        if (client.held.empty() && client.held.capacity() > 4096) client.held.reset();
+    }
+}
+
+void Core::answer_read(Client& client, const Pending& pending, Bytes body) {
+    // Taken before the read: a header must never be newer than what the reply shows.
+    int64_t zxid = static_cast<int64_t>(state_->zxid());
+    if (pending.kind == PendingKind::refuse_and_close) {
+        write_reply(client, pending, -1, static_cast<Err>(static_cast<int32_t>(pending.size)), {});
+        return drop(client, "an operation that there is not");
+    }
+    if (pending.kind == PendingKind::refuse)
+        return write_reply(client, pending, zxid,
+                           static_cast<Err>(static_cast<int32_t>(pending.size)), {});
+    if (pending.op == static_cast<int32_t>(Op::ping)) {
+        Pending ping = pending;
+        ping.xid = xid_ping;
+        return write_reply(client, ping, zxid, Err::ok, {});
+    }
+    Caller caller{.client = client.id,
+                  .session = client.session,
+                  .identities = client.identities(pending.identities)};
+    size_t start = client.out.size();
+    notices_.clear();
+    size_t at = begin_frame(client.out);
+    write_reply_header(client.out, {.xid = pending.xid, .zxid = zxid, .err = Err::ok});
+    Err err = state_->read(static_cast<Op>(pending.op), body, caller, client.out, notices_);
+    if (!notices_.empty()) {
+        client.out.truncate(start);
+        client.out.append(notices_.bytes());
+        return write_reply(client, pending, zxid, err, {});
+    }
+    client.out.patch_u32(at + 16, static_cast<uint32_t>(err));
+    end_frame(client.out, at);
+    account(client, pending, zxid, client.out.size() - start);
+}
+
+void Core::write_reply(Client& client, const Pending& pending, int64_t zxid, Err err,
+                       Bytes body) {
+    size_t at = begin_frame(client.out);
+    write_reply_header(client.out, {.xid = pending.xid, .zxid = zxid, .err = err});
+    if (err == Err::ok) client.out.append(body);
+    end_frame(client.out, at);
+    account(client, pending, zxid, client.out.size() - at);
+}
+
+void Core::account(Client& client, const Pending& pending, int64_t zxid, size_t bytes) {
+    uint64_t latency_ms = (now_us_ - pending.came_us) / 1000;
+    metrics_.latency_ms.add(latency_ms);
+    (pending.kind == PendingKind::write ? metrics_.update_latency_ms : metrics_.read_latency_ms)
+        .add(latency_ms);
+    ++metrics_.packets_sent;
+    metrics_.reply_bytes_last = bytes;
+    metrics_.reply_bytes_max = std::max<uint64_t>(metrics_.reply_bytes_max, bytes);
+    if (metrics_.reply_bytes_min == 0 || bytes < metrics_.reply_bytes_min)
+        metrics_.reply_bytes_min = bytes;
+    Client::Counts& counts = client.counts;
+    ++counts.sent;
+    counts.last_op = pending.op;
+    counts.last_xid = pending.xid;
+    counts.last_zxid = zxid;
+    counts.last_response_ms = now_us_ / 1000;
+    counts.last_latency_ms = static_cast<uint32_t>(latency_ms);
+    counts.min_latency_ms = std::min(counts.min_latency_ms, counts.last_latency_ms);
+    counts.max_latency_ms = std::max(counts.max_latency_ms, counts.last_latency_ms);
+    counts.total_latency_ms += latency_ms;
+    mark_dirty(client);
+}
+
+}  // namespace zk

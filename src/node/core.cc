@@ -1,0 +1,283 @@
+// core.cc -- see core.h: start and stop, the turn, clocks, snapshots.
+
+#include "node/core.h"
+
+namespace zk {
+
+namespace {
+
+constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten times a second
+constexpr uint64_t stall_us = 500'000;           // more than this between turns is a stall
+constexpr uint32_t forgets_per_turn = 20'000;    // watches of clients that left
+constexpr size_t expiries_per_turn = 1'000;
+constexpr size_t reap_looks_per_tick = 2'000;
+constexpr uint64_t snapshot_retry_after_us = 10'000'000;
+
+}  // namespace
+
+Core::Core(Io& io, const Config& config) : io_(io), config_(config) {}
+
+void Core::propose_rules() {
+    Rules mine{.enforce_quota = config_.enforce_quota,
+               .skip_acl = config_.skip_acl,
+               .extended_types = config_.extended_types,
+               .reconfig = config_.reconfig_enabled};
+    if (mine == state_->rules) return;
+    body_.clear();
+    body_.u32(mine.bits());
+    propose({}, 0, entry_op::rules, {}, body_.bytes());
+}
+
+bool Core::turn() {
+    uint64_t before_us = now_us_;
+    now_us_ = io_.now_us();
+    // While this node stood still nobody could reach it: such time counts against no session.
+    clock_us_ += std::min(now_us_ - before_us, stall_us);
+    if (log_->fatal() != nullptr) return false;
+    quorum_->durable(log_->durable_zxid());
+    apply_committed();
+    if (!waiting_.empty()) resume_waiting();
+    std::swap(happenings_, taken_);
+    for (const Happening& happening : taken_) take(happening);
+    taken_.clear();
+    if (now_us_ - last_tick_us_ >= tick_us) clocks();
+    log_->flush();
+    flush();
+    forget_watches();
+    if (stage_ != StopStage::running) stop_step();
+    next_turn_us_ = now_us_ + tick_us;
+    return state_->zxid() < quorum_->committed() || !gone_.empty();
+}
+
+void Core::resume_waiting() {
+    std::vector<ClientId> waiting;
+    std::swap(waiting, waiting_);
+    for (ClientId id : waiting) {
+        Client* client = find_client(id);
+        if (client == nullptr || client->gone || !client->waiting) continue;
+        if (!may_take(*client)) {
+            waiting_.push_back(id);
+            continue;
+        }
+        client->waiting = false;
+        size_t used = take_frames(*client, client->in.bytes());
+        if (client->gone) continue;
+        client->in.consume(used);
+        held_bytes_ -= used;
+        if (client->in.empty()) client->in.reset();
+        if (!client->waiting && client->paused) {
+            client->paused = false;
+            io_.pause(id, false);
+        }
+    }
+}
+
+void Core::clocks() {
+    last_tick_us_ = now_us_;
+    log_->tick(now_us_);
+    if (log_->cut_needed()) cut_back_log();
+    if (stage_ != StopStage::running) return;
+    expire_handshakes();
+    expire_sessions();
+    reap();
+    maybe_snapshot();
+    if (config_.purge_interval_ms > 0 && now_us_ >= next_purge_us_) purge();
+}
+
+void Core::expire_handshakes() {
+    while (handshakes_head_ < handshakes_.size()) {
+        Handshake next = handshakes_[handshakes_head_];
+        if (next.deadline_us > now_us_) break;
+        ++handshakes_head_;
+        Client* client = find_client(next.client);
+        if (client == nullptr || client->gone || client->attach != next.attach) continue;
+        if (client->stage != Stage::fresh) continue;
+        ++metrics_.sessionless_expired;
+        drop(*client, "no session within nio.sessionlessCnxnTimeout");
+    }
+    if (handshakes_head_ > 1024 && handshakes_head_ * 2 > handshakes_.size()) {
+        handshakes_.erase(handshakes_.begin(),
+                          handshakes_.begin() + static_cast<ptrdiff_t>(handshakes_head_));
+        handshakes_head_ = 0;
+    }
+}
+
+void Core::expire_sessions() {
+    if (quorum_->role() != Role::leader) return;
+    expired_.clear();
+    state_->sessions.expired(clock_ms(), expiries_per_turn, expired_);
+    for (int64_t session : expired_) {
+        LOG(info, "session 0x%llx expired", static_cast<unsigned long long>(session));
+        ++metrics_.sessions_expired;
+        // Out of its bucket, so that it is not named again while the entry is on its way.
+        state_->sessions.suspend(state_->sessions.find(session));
+        propose({}, session, static_cast<int32_t>(Op::close_session), {}, {});
+    }
+}
+
+void Core::reap() {
+    if (config_.reap_interval_ms == 0 || quorum_->role() != Role::leader) return;
+    if (!reaping_) {
+        if (now_us_ < next_reap_us_) return;
+        next_reap_us_ = now_us_ + static_cast<uint64_t>(config_.reap_interval_ms) * 1000;
+        reaping_ = true;
+    }
+    reap_bodies_.clear();
+    size_t find = std::max<size_t>(1, config_.reap_per_minute_max / 600);  // ten ticks a second
+    bool round = state_->reap({.now_ms = io_.wall_ms(),
+                               .never_used_ms = config_.reap_never_used_ms,
+                               .look_at = reap_looks_per_tick,
+                               .find = find},
+                              reap_bodies_);
+    for (const std::string& body : reap_bodies_)
+        propose({}, 0, static_cast<int32_t>(Op::delete_container), {}, as_bytes(body));
+    if (round) reaping_ = false;
+}
+
+void Core::drop(Client& client, const char* why) {
+    if (client.gone) return;
+    LOG(debug, "connection from %s ends: %s", ip_text(client.from).c_str(), why);
+    client.gone = true;
+    if (!client.paused) io_.pause(client.id, true);
+    client.paused = true;
+    auto mine = by_session_.find(client.session);
+    if (mine != by_session_.end() && mine->second == client.id) by_session_.erase(mine);
+    auto address = per_address_.find(ip_text(client.from));
+    if (address != per_address_.end() && --address->second == 0) per_address_.erase(address);
+    --client_count_;
+    outstanding_ -= client.queued();
+    held_bytes_ -= client.in.size() + client.held.size();
+    gone_.push_back(client.id);
+}
+
+// The last of a client: what it was told goes out, its watches go away, and then its number.
+void Core::forget_watches() {
+    uint32_t budget = forgets_per_turn;
+    size_t kept = 0;
+    for (size_t i = 0; i < gone_.size(); ++i) {
+        Client& client = *clients_[gone_[i]];
+        if (!client.out.empty()) io_.send(client.id, client.out);
+        if (budget == 0 || !state_->watches.forget(client.id, budget)) {
+            budget = 0;
+            gone_[kept++] = gone_[i];
+            continue;
+        }
+        --budget;
+        io_.close(client.id);
+        clients_[gone_[i]].reset();
+    }
+    gone_.resize(kept);
+}
+
+void Core::mark_dirty(Client& client) {
+    if (client.dirty) return;
+    client.dirty = true;
+    dirty_.push_back(client.id);
+}
+
+void Core::flush() {
+    for (ClientId id : dirty_) {
+        Client* client = find_client(id);
+        if (client == nullptr) continue;
+        client->dirty = false;
+        if (client->gone || client->out.empty()) continue;
+        metrics_.bytes_sent += client->out.size();
+        client->unsent = io_.send(id, client->out);
+        client->out.clear();
+        if (client->out.capacity() > 65536 || client->unsent > 0) client->out.reset();
+        if (client->unsent <= config_.client_output_max) continue;
+        LOG(warn, "connection from %s closed: %zu bytes unsent, clientOutputLimit is %llu",
+            ip_text(client->from).c_str(), client->unsent,
+            static_cast<unsigned long long>(config_.client_output_max));
+        drop(*client, "it does not read its replies");
+    }
+    dirty_.clear();
+}
+
+void Core::disk_done(Lane lane, uint64_t ticket, const DiskResult& result) {
+    if (!log_->on_disk(lane, ticket, result)) return;
+    if (lane == Lane::log) metrics_.fsync_ms.add(result.took_us / 1000);
+}
+
+// The disk has no room for the newest entries: nothing of them was written, so they never were.
+void Core::cut_back_log() {
+    std::vector<Entry> cut;
+    log_->cut_back(cut);
+    quorum_->cut_back(log_->last_zxid());
+    for (const Entry& entry : cut) {
+        ++metrics_.entries_refused_full;
+        if (entry.origin.node == 0) {
+            SessionSlot slot = state_->sessions.find(entry.session);
+            if (slot != 0) state_->sessions.touch(slot, clock_ms());
+            continue;
+        }
+        Client* client = find_client(static_cast<ClientId>(entry.origin.request >> 32));
+        if (client == nullptr || client->attach != entry.origin.client || client->gone) continue;
+        Pending pending = client->front();
+        client->pop();
+        --outstanding_;
+        if (pending.kind != PendingKind::write) {
+            drop(*client, "the disk is full");
+            continue;
+        }
+        write_reply(*client, pending, static_cast<int64_t>(state_->zxid()), Err::system_error, {});
+        answer_queue(*client);
+    }
+}
+
+void Core::maybe_snapshot() {
+    if (snapshot_running_ || now_us_ < snapshot_retry_us_) return;
+    uint64_t entries = state_->zxid() - snapshot_zxid_;
+    uint64_t bytes = log_->log_bytes() - std::min(log_->log_bytes(), log_bytes_at_snapshot_);
+    bool due = entries >= config_.snapshot_entries ||
+               (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
+    if (!due || entries == 0) return;
+    snapshot_next_zxid_ = state_->zxid();
+    snapshot_started_us_ = now_us_;
+    snapshot_job_ = make_snapshot_job();
+    Result<void> forked = io_.fork_snapshot(snapshot_path(config_.data_dir, snapshot_next_zxid_),
+                                            write_snapshot, snapshot_job_.get());
+    snapshot_running_ = true;
+    if (!forked) snapshot_done(forked.error());
+}
+
+void Core::snapshot_done(const Result<void>& result) {
+    snapshot_running_ = false;
+    snapshot_job_.reset();
+    if (!result) {
+        ++metrics_.snapshot_errors;
+        ++snapshot_failures_;
+        snapshot_retry_us_ = now_us_ + snapshot_retry_after_us;
+        LOG(error, "snapshot of zxid 0x%llx failed (%u in a row): %s; the log grows meanwhile",
+            static_cast<unsigned long long>(snapshot_next_zxid_), snapshot_failures_,
+            result.error().text.c_str());
+        return;
+    }
+    snapshot_failures_ = 0;
+    snapshot_zxid_ = snapshot_next_zxid_;
+    log_bytes_at_snapshot_ = log_->log_bytes();
+    ++metrics_.snapshots;
+    metrics_.snapshot_ms.add((io_.now_us() - snapshot_started_us_) / 1000);
+    LOG(info, "snapshot of zxid 0x%llx written in %llu ms",
+        static_cast<unsigned long long>(snapshot_zxid_),
+        static_cast<unsigned long long>((io_.now_us() - snapshot_started_us_) / 1000));
+    purge();
+}
+
+void Core::stop() {
+    if (stage_ != StopStage::running) return;
+    stage_ = StopStage::draining;
+    for (auto& client : clients_)
+        if (client != nullptr) drop(*client, "the server stops");
+}
+
+void Core::stop_step() {
+    if (stage_ == StopStage::draining && gone_.empty() && log_->idle()) {
+        log_->end_mark();
+        stage_ = StopStage::marking;
+    } else if (stage_ == StopStage::marking && log_->idle()) {
+        stage_ = StopStage::stopped;
+    }
+}
+
+}  // namespace zk

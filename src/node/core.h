@@ -1,0 +1,221 @@
+// core.h -- the inside of a node: its machines, its clients, and the order of a turn.
+//
+// Layer 5. Owns state, log, quorum and clients. Split by what happens to a request:
+//
+//     core.cc       start, stop, the turn, clocks, snapshots
+//     requests.cc   bytes -> frames -> requests -> proposals, or reads that wait their turn
+//     answers.cc    committed entries -> apply -> events, replies, the reads behind them
+//     words.cc      four-letter words
+//
+// The turn, in order: disk work that is done, newly committed entries, what clients sent, clocks,
+// the log's next batch, and last the flush: one call to Io for each client with something to get.
+// (The order of design.md section 3, begun at its step 2: a request that came in waits for no turn.)
+//
+// Invariants: a client's queue has a write at its front, or is empty, between turns; every write in a
+// queue is an entry in the log that is not applied yet, in the same order.
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "node/client.h"
+#include "node/node.h"
+#include "quorum/quorum.h"
+#include "state/state.h"
+#include "storage/log.h"
+#include "storage/recovery.h"
+#include "storage/snapshot.h"
+#include "storage/state_record.h"
+
+namespace zk {
+
+// A summary of durations or sizes since the start, or since `srst`.
+struct Summary {
+    uint64_t count = 0;
+    uint64_t sum = 0;
+    uint64_t least = 0;
+    uint64_t most = 0;
+
+    void add(uint64_t value) {
+        least = count == 0 ? value : std::min(least, value);
+        most = std::max(most, value);
+        sum += value;
+        ++count;
+    }
+    double average() const {
+        return count == 0 ? 0.0 : static_cast<double>(sum) / static_cast<double>(count);
+    }
+};
+
+struct Metrics {
+    Summary latency_ms;
+    Summary read_latency_ms;
+    Summary update_latency_ms;
+    Summary fsync_ms;
+    Summary snapshot_ms;
+    uint64_t packets_received = 0;
+    uint64_t packets_sent = 0;
+    uint64_t bytes_received = 0;
+    uint64_t bytes_sent = 0;
+    uint64_t connections_rejected = 0;
+    uint64_t sessionless_expired = 0;
+    uint64_t sessions_expired = 0;
+    uint64_t auth_failed = 0;
+    uint64_t snapshots = 0;
+    uint64_t snapshot_errors = 0;
+    uint64_t commits = 0;
+    uint64_t entries_refused_full = 0;
+    uint64_t reply_bytes_last = 0;
+    uint64_t reply_bytes_max = 0;
+    uint64_t reply_bytes_min = 0;
+};
+
+// What the edge told, to be looked at in the next turn.
+struct Happening {
+    enum class Kind : uint8_t { bytes, end, reset, drained };
+    Kind kind;
+    ClientId client;
+    Bytes bytes;
+};
+
+class Core {
+public:
+    Core(Io& io, const Config& config);
+
+    // Node's functions.
+    Result<void> start();
+    bool open(ClientId client, const Address& from);
+    void happened(const Happening& happening) { happenings_.push_back(happening); }
+    void disk_done(Lane lane, uint64_t ticket, const DiskResult& result);
+    void snapshot_done(const Result<void>& result);
+    bool turn();
+    uint64_t next_turn_us() const { return next_turn_us_; }
+    void stop();
+    bool stopped() const { return stage_ == StopStage::stopped; }
+    const Error* fatal() const { return log_ == nullptr ? nullptr : log_->fatal(); }
+
+private:
+    friend struct Words;
+
+    enum class StopStage : uint8_t { running, draining, marking, stopped };
+
+    // core.cc
+    Result<void> recover();
+    void propose_rules();
+    void clocks();
+    void expire_sessions();
+    void expire_handshakes();
+    void reap();
+    void maybe_snapshot();
+    void purge();
+    void cut_back_log();
+    void flush();
+    void stop_step();
+    void resume_waiting();
+    Client* find_client(ClientId id) {
+        return id < clients_.size() ? clients_[id].get() : nullptr;
+    }
+    // Ends a connection; what is in its output still goes out.
+    void drop(Client& client, const char* why);
+    void forget_watches();
+    void mark_dirty(Client& client);
+    uint64_t clock_ms() const { return clock_us_ / 1000; }
+
+    // requests.cc
+    void take(const Happening& happening);
+    void take_bytes(Client& client, Bytes bytes);
+    size_t take_frames(Client& client, Bytes bytes);
+    bool may_take(const Client& client) const;
+    void wait(Client& client);
+    bool take_word(Client& client, uint32_t word);
+    void connect(Client& client, Bytes frame);
+    void request(Client& client, Bytes frame);
+    void request_write(Client& client, Pending pending, Bytes body);
+    void request_close(Client& client, Pending pending);
+    void request_auth(Client& client, int32_t xid, Bytes body);
+    Err authenticate(Client& client, const AuthPacket& packet);
+    void propose(Origin origin, int64_t session, int32_t op, Bytes ids, Bytes body);
+    static bool admitted_when_full(int32_t op, Bytes body);
+
+    // words.cc: false if the letters are no word; else the answer, empty where there is none
+    bool answer_word(std::string_view letters, const Client& client, Buffer& out);
+
+    // answers.cc
+    void apply_committed();
+    void tell(const Entry& entry);
+    void answer_origin(const Entry& entry, const Applied& applied);
+    void answer_connect(Client& client, const Applied& applied);
+    void refuse_connect(Client& client);
+    void answer_queue(Client& client);
+    void answer_read(Client& client, const Pending& pending, Bytes body);
+    void write_reply(Client& client, const Pending& pending, int64_t zxid, Err err, Bytes body);
+    void account(Client& client, const Pending& pending, int64_t zxid, size_t bytes);
+    void settle_session(int64_t session, const char* why);
+
+    Io& io_;
+    const Config& config_;
+    uint32_t node_number_ = 1;
+
+    std::unique_ptr<State> state_;
+    std::unique_ptr<Log> log_;
+    std::unique_ptr<Quorum> quorum_;
+    StateRecord record_;
+    Metrics metrics_;
+
+    std::vector<std::unique_ptr<Client>> clients_;  // by ClientId
+    uint32_t client_count_ = 0;
+    uint32_t next_attach_ = 1;
+    std::unordered_map<int64_t, ClientId> by_session_;
+    std::unordered_map<std::string, uint32_t> per_address_;
+    std::vector<ClientId> dirty_;
+    std::vector<ClientId> waiting_;  // with frames that could not be taken yet
+    std::vector<ClientId> gone_;     // whose watches are still being forgotten
+    struct Handshake {
+        uint64_t deadline_us;
+        ClientId client;
+        uint32_t attach;
+    };
+    std::vector<Handshake> handshakes_;  // in order of deadlines
+    size_t handshakes_head_ = 0;
+
+    std::vector<Happening> happenings_;
+    std::vector<Happening> taken_;  // swapped with the former, so that neither is made anew
+    uint64_t held_bytes_ = 0;       // in all clients' `in` and `held`
+    uint64_t outstanding_ = 0;      // requests in all queues
+
+    // Time. now_us_ is the world's; clock_us_ stands still while this node did not run.
+    uint64_t now_us_ = 0;
+    uint64_t clock_us_ = 0;
+    uint64_t next_turn_us_ = 0;
+    uint64_t started_us_ = 0;
+
+    uint64_t last_tick_us_ = 0;
+    uint64_t next_reap_us_ = 0;
+    bool reaping_ = false;
+    uint64_t reaped_in_minute_ = 0;
+    uint64_t next_purge_us_ = 0;
+
+    bool snapshot_running_ = false;
+    uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
+    uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
+    uint64_t snapshot_started_us_ = 0;
+    uint64_t snapshot_retry_us_ = 0;
+    uint64_t log_bytes_at_snapshot_ = 0;
+    uint32_t snapshot_failures_ = 0;
+    std::unique_ptr<SnapshotJob> snapshot_job_;
+
+    StopStage stage_ = StopStage::running;
+
+    // Used again and again, so that a request allocates nothing.
+    Buffer reply_;
+    Buffer notices_;
+    Buffer event_;
+    Buffer body_;
+    std::vector<int64_t> expired_;
+    std::vector<std::string> reap_bodies_;
+};
+
+}  // namespace zk

@@ -1,0 +1,366 @@
+// requests.cc -- from bytes to requests: frames, handshake, identities, proposals.
+//
+// A frame is looked at where it lies. A write becomes an entry at once; a read is answered at once
+// unless its client has a write in flight, behind which it then waits. A client that has too much
+// outstanding is not read on: its frames stay in `in` until there is room.
+
+#include <algorithm>
+
+#include "node/core.h"
+
+namespace zk {
+
+namespace {
+
+constexpr size_t held_bytes_max = 512u << 20;   // of all clients together
+constexpr size_t output_bytes_soft = 4u << 20;  // unsent: then no more of its requests are taken
+
+bool looks_like_http(uint32_t word) {
+    return word == 0x47455420 /* GET  */ || word == 0x504f5354 /* POST */ ||
+           word == 0x48454144 /* HEAD */ || word == 0x50555420 /* PUT  */ ||
+           word == 0x4f505449 /* OPTI */ || word == 0x434f4e4e /* CONN */;
+}
+
+bool looks_like_tls(uint32_t word) {
+    return (word >> 8) == 0x160301 || (word >> 8) == 0x160302 || (word >> 8) == 0x160303;
+}
+
+}  // namespace
+
+bool Core::open(ClientId id, const Address& from) {
+    std::string ip = ip_text(from);
+    uint32_t& count = per_address_[ip];
+    uint32_t most = config_.clients_per_address_max;
+    if ((most > 0 && count >= most) ||
+        (config_.clients_max > 0 && client_count_ >= config_.clients_max)) {
+        bool all = !(most > 0 && count >= most);
+        ++metrics_.connections_rejected;
+        LOG(warn, "connection from %s refused: %s %u reached", ip.c_str(),
+            all ? "maxCnxns" : "maxClientCnxns", all ? config_.clients_max : most);
+        if (count == 0) per_address_.erase(ip);
+        return false;
+    }
+    if (stage_ != StopStage::running) return false;
+    ++count;
+    ++client_count_;
+    if (id >= clients_.size()) clients_.resize(id + 1);
+    ASSERT(clients_[id] == nullptr);
+    now_us_ = io_.now_us();
+    clients_[id] = std::make_unique<Client>(id, next_attach_++, from, now_us_);
+    clients_[id]->counts.established_ms = io_.wall_ms();
+    if (config_.handshake_timeout_ms > 0) {
+        uint64_t deadline = now_us_ + static_cast<uint64_t>(config_.handshake_timeout_ms) * 1000;
+        handshakes_.push_back(
+            {.deadline_us = deadline, .client = id, .attach = clients_[id]->attach});
+    }
+    return true;
+}
+
+void Core::take(const Happening& happening) {
+    Client* client = find_client(happening.client);
+    if (client == nullptr || client->gone) return;
+    switch (happening.kind) {
+    case Happening::Kind::bytes: take_bytes(*client, happening.bytes); break;
+    case Happening::Kind::drained:
+        client->unsent = 0;
+        if (client->waiting) resume_waiting();
+        break;
+    // A client that is done sending is done: its session lives on until it comes back or expires.
+    case Happening::Kind::end: drop(*client, "the client closed the connection"); break;
+    case Happening::Kind::reset: drop(*client, "the connection broke"); break;
+    }
+}
+
+void Core::take_bytes(Client& client, Bytes bytes) {
+    metrics_.bytes_received += bytes.size();
+    if (client.stage == Stage::leaving) return;
+    if (client.in.empty()) {
+        size_t used = take_frames(client, bytes);
+        if (client.gone || used == bytes.size()) return;
+        bytes = bytes.subspan(used);
+        client.in.append(bytes);
+        held_bytes_ += bytes.size();
+    } else {
+        client.in.append(bytes);
+        held_bytes_ += bytes.size();
+        size_t used = take_frames(client, client.in.bytes());
+        if (client.gone) return;
+        client.in.consume(used);
+        held_bytes_ -= used;
+        if (client.in.empty()) client.in.reset();
+    }
+    if (held_bytes_ > held_bytes_max) {
+        LOG(warn, "connection from %s closed: unfinished requests of all clients hold %zu bytes",
+            ip_text(client.from).c_str(), held_bytes_max);
+        drop(client, "too many bytes held");
+    }
+}
+
+bool Core::may_take(const Client& client) const {
+    if (client.stage == Stage::connecting || client.stage == Stage::leaving) return false;
+    return client.queued() < config_.client_outstanding_max &&
+           client.out.size() + client.unsent < output_bytes_soft &&
+           log_->unapplied_bytes(state_->zxid()) < held_bytes_max / 2;
+}
+
+// There are frames in `in`, or there will be, that cannot be taken now.
+void Core::wait(Client& client) {
+    if (!client.paused) {
+        client.paused = true;
+        io_.pause(client.id, true);
+    }
+    if (client.waiting) return;
+    client.waiting = true;
+    waiting_.push_back(client.id);
+}
+
+// Takes whole frames off the front of `bytes`; returns how many bytes that were.
+size_t Core::take_frames(Client& client, Bytes bytes) {
+    size_t used = 0;
+    while (!client.gone && client.stage != Stage::leaving) {
+        Bytes rest = bytes.subspan(used);
+        if (rest.size() < 4) break;
+        if (!may_take(client)) {
+            wait(client);
+            break;
+        }
+        uint32_t length = load_u32(rest.data());
+        if (client.stage == Stage::fresh && take_word(client, length)) return bytes.size();
+        if (length > config_.request_bytes_max) {
+            LOG(warn, "connection from %s closed: request of %d bytes, jute.maxbuffer is %llu",
+                ip_text(client.from).c_str(), static_cast<int32_t>(length),
+                static_cast<unsigned long long>(config_.request_bytes_max));
+            drop(client, "request too large");
+            break;
+        }
+        if (rest.size() - 4 < length) break;
+        used += 4 + length;
+        ++metrics_.packets_received;
+        ++client.counts.received;
+        Bytes frame = rest.subspan(4, length);
+        if (client.stage == Stage::fresh)
+            connect(client, frame);
+        else
+            request(client, frame);
+    }
+    return used;
+}
+
+// The first four bytes of a connection may be no length but a word, or another protocol.
+bool Core::take_word(Client& client, uint32_t word) {
+    char letters[5] = {};
+    store_u32(reinterpret_cast<uint8_t*>(letters), word);
+    Buffer text;
+    if (answer_word(letters, client, text)) {
+        client.out.append(text.bytes());
+    } else if (looks_like_http(word)) {
+        LOG(warn, "connection from %s closed: an HTTP request on the client port",
+            ip_text(client.from).c_str());
+        client.out.append(
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+            "This is the client port of a ZooKeeper server; it does not speak HTTP.\n");
+    } else if (looks_like_tls(word)) {
+        LOG(warn, "connection from %s closed: a TLS hello on the plain client port",
+            ip_text(client.from).c_str());
+    } else {
+        return false;
+    }
+    drop(client, "answered a word");
+    return true;
+}
+
+void Core::connect(Client& client, Bytes frame) {
+    Reader in(frame);
+    ConnectRequest asked;
+    decode(in, asked);
+    if (!in.ok()) return drop(client, "bad connect request");
+    if (asked.last_zxid_seen > static_cast<int64_t>(state_->zxid())) {
+        LOG(info, "connection from %s closed: it has seen zxid 0x%llx, this server 0x%llx",
+            ip_text(client.from).c_str(), static_cast<unsigned long long>(asked.last_zxid_seen),
+            static_cast<unsigned long long>(state_->zxid()));
+        return drop(client, "client is ahead");
+    }
+    client.has_read_only = asked.has_read_only;
+    client.stage = Stage::connecting;
+    client.timeout_ms = std::clamp(asked.timeout_ms, config_.session_timeout_min_ms,
+                                   config_.session_timeout_max_ms);
+    body_.clear();
+    int32_t op = static_cast<int32_t>(Op::create_session);
+    if (asked.session == 0) {
+        uint8_t chance[password_size + 2];
+        io_.random(chance);
+        NewSession record{.timeout_ms = client.timeout_ms,
+                          .chance = static_cast<uint16_t>(chance[0] << 8 | chance[1]),
+                          .password = Bytes(chance + 2, password_size)};
+        encode(body_, record);
+    } else {
+        // Before the password is even looked at, as in ZooKeeper: two connections never share.
+        settle_session(asked.session, "its session came back on another connection");
+        op = entry_op::attach_session;
+        AttachSession record{.timeout_ms = client.timeout_ms, .password = asked.password};
+        encode(body_, record);
+    }
+    client.session = asked.session;
+    Origin origin{.node = node_number_, .client = client.attach, .request = 0};
+    origin.request = uint64_t{client.id} << 32 | (client.requests++ & 0xffffffff);
+    propose(origin, asked.session, op, {}, body_.bytes());
+    client.push({.kind = PendingKind::connect,
+                 .identities = 1,
+                 .xid = 0,
+                 .op = static_cast<int32_t>(Op::create_session),
+                 .size = 0,
+                 .came_us = now_us_});
+    ++outstanding_;
+}
+
+// Ends the connection that this node has for the session, if it has one.
+void Core::settle_session(int64_t session, const char* why) {
+    auto found = by_session_.find(session);
+    if (found == by_session_.end()) return;
+    Client* other = find_client(found->second);
+    ASSERT(other != nullptr);
+    drop(*other, why);
+}
+
+void Core::request(Client& client, Bytes frame) {
+    Reader in(frame);
+    RequestHeader header = read_request_header(in);
+    if (!in.ok()) return drop(client, "no request header");
+    Bytes body = in.rest();
+    state_->sessions.touch(client.slot, clock_ms());
+    Pending pending{.kind = PendingKind::read,
+                    .identities = static_cast<uint16_t>(client.identity_count()),
+                    .xid = header.xid,
+                    .op = header.op,
+                    .size = 0,
+                    .came_us = now_us_};
+    if (header.op == static_cast<int32_t>(Op::auth)) return request_auth(client, header.xid, body);
+    if (header.op == static_cast<int32_t>(Op::sasl)) {
+        // Not configured here: ZooKeeper says yes to everything, with a null token.
+        body_.clear();
+        write_buffer(body_, {});
+        return write_reply(client, pending, 0, Err::ok, body_.bytes());
+    }
+    const Command* command = find_command(header.op);
+    if (command == nullptr || command->kind == CommandKind::refused) {
+        pending.kind = PendingKind::refuse_and_close;
+        pending.size = static_cast<uint32_t>(Err::unimplemented);
+    } else if (header.op == static_cast<int32_t>(Op::close_session)) {
+        return request_close(client, pending);
+    } else if (command->kind == CommandKind::write) {
+        return request_write(client, pending, body);
+    }
+    if (client.idle()) {
+        answer_read(client, pending, body);
+        return;
+    }
+    if (pending.kind == PendingKind::read) {
+        pending.size = static_cast<uint32_t>(body.size());
+        client.held.append(body);
+        held_bytes_ += body.size();
+    }
+    client.push(pending);
+    ++outstanding_;
+}
+
+void Core::request_write(Client& client, Pending pending, Bytes body) {
+    Err err = Err::ok;
+    if (!State::well_formed(pending.op, body)) {
+        err = Err::marshalling_error;
+    } else if (log_->full() && !admitted_when_full(pending.op, body)) {
+        ++metrics_.entries_refused_full;
+        err = Err::system_error;
+    } else {
+        Origin origin{.node = node_number_, .client = client.attach, .request = 0};
+        origin.request = uint64_t{client.id} << 32 | (client.requests++ & 0xffffffff);
+        pending.kind = PendingKind::write;
+        propose(origin, client.session, pending.op, client.identity_bytes(pending.identities),
+                body);
+        client.push(pending);
+        ++outstanding_;
+        return;
+    }
+    pending.kind = PendingKind::refuse;
+    pending.size = static_cast<uint32_t>(err);
+    if (client.idle()) {
+        answer_read(client, pending, {});
+        return;
+    }
+    client.push(pending);
+    ++outstanding_;
+}
+
+void Core::request_close(Client& client, Pending pending) {
+    Origin origin{.node = node_number_, .client = client.attach, .request = 0};
+    origin.request = uint64_t{client.id} << 32 | (client.requests++ & 0xffffffff);
+    pending.kind = PendingKind::close;
+    client.stage = Stage::leaving;
+    propose(origin, client.session, pending.op, {}, {});
+    client.push(pending);
+    ++outstanding_;
+}
+
+// What may still be written where the disk has no room: what frees some, and sessions.
+bool Core::admitted_when_full(int32_t op, Bytes body) {
+    if (op == static_cast<int32_t>(Op::remove)) return true;
+    if (op != static_cast<int32_t>(Op::multi)) return false;
+    Reader in(body);
+    for (;;) {
+        MultiHeader header;
+        decode(in, header);
+        if (header.done || !in.ok()) return in.ok();
+        Op part = static_cast<Op>(header.type);
+        if (part != Op::remove && part != Op::check) return false;
+        PathVersion record;
+        decode(in, record);
+    }
+}
+
+void Core::propose(Origin origin, int64_t session, int32_t op, Bytes ids, Bytes body) {
+    ASSERT(quorum_->role() == Role::leader);
+    Entry entry{.term = quorum_->term(),
+                .zxid = 0,
+                .time_ms = io_.wall_ms(),
+                .origin = origin,
+                .session = session,
+                .op = op,
+                .ids = ids,
+                .body = body};
+    quorum_->appended(log_->append(entry));
+}
+
+// addauth takes effect at once, ahead of what is queued; queued requests keep what they came with.
+void Core::request_auth(Client& client, int32_t xid, Bytes body) {
+    Reader in(body);
+    AuthPacket packet;
+    decode(in, packet);
+    if (!in.ok()) return drop(client, "bad auth packet");
+    Err err = authenticate(client, packet);
+    Pending pending{.kind = PendingKind::read,
+                    .identities = 1,
+                    .xid = xid,
+                    .op = static_cast<int32_t>(Op::auth),
+                    .size = 0,
+                    .came_us = now_us_};
+    write_reply(client, pending, 0, err, {});
+    if (err == Err::ok) return;
+    ++metrics_.auth_failed;
+    LOG(info, "authentication of %s by scheme %.*s failed", ip_text(client.from).c_str(),
+        static_cast<int>(std::min<size_t>(packet.scheme.size(), 64)), packet.scheme.data());
+    drop(client, "authentication failed");
+}
+
+Err Core::authenticate(Client& client, const AuthPacket& packet) {
+    if (packet.scheme == "ip") return Err::ok;
+    if (packet.scheme != "digest") return Err::auth_failed;
+    std::string id = digest_id(as_text(packet.auth));
+    if (!config_.super_digest.empty() && id == config_.super_digest &&
+        !client.add_identity("super", ""))
+        return Err::auth_failed;
+    if (client.add_identity("digest", id)) return Err::ok;
+    LOG(warn, "%s has more than %zu bytes of identities", ip_text(client.from).c_str(),
+        Client::identity_bytes_max);
+    return Err::auth_failed;
+}
+
+}  // namespace zk

@@ -1,0 +1,23 @@
+// version.h -- how this server names itself: as a ZooKeeper 3.9 to tools, as zkd to people.
+//
+// Layer 5. Tools take the three numbers and the date apart in their own ways (protocol.md 1.6): the
+// date is in the one form that all of them read.
+
+#pragma once
+
+#include <string>
+
+#ifndef ZKD_VERSION
+#define ZKD_VERSION "0.1.0"
+#endif
+#ifndef ZKD_BUILT
+#define ZKD_BUILT "11/21/2026 10:00 UTC"
+#endif
+
+namespace zk {
+
+inline std::string full_version() {
+    return "3.9.5-zkd-" ZKD_VERSION ", built on " ZKD_BUILT;
+}
+
+}  // namespace zk
