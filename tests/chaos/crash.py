@@ -181,7 +181,8 @@ def next_request(connection, known, chance, number):
         data = chance.randbytes(chance.randrange(0, 400))
         return connection.encode(CREATE, connection.create(path, data)), ("znode", path, data)
     if kind < 0.8:
-        path = b"/values/v%d" % chance.randrange(4)
+        # Of its own connection alone: numbers rise there in the order they are applied.
+        path = b"/values/v%d" % connection.index
         known.attempts[path] = number
         body = text(path) + text(b"%d" % number) + struct.pack(">i", -1)
         return connection.encode(SET, body), ("value", path, number)
@@ -207,7 +208,8 @@ def learn(connection, known, payload):
 def load(server, known, chance, numbers):
     """Writes from several connections, in pipelines, until the server is killed under them."""
     connections = [Connection(server.port) for _ in range(chance.randrange(1, 6))]
-    for connection in connections:
+    for index, connection in enumerate(connections):
+        connection.index = index
         path = b"/crash/e%d" % next(numbers)
         err, _, zxid = connection.call(CREATE, connection.create(path, b"", EPHEMERAL))
         assert err == 0, err
@@ -263,7 +265,7 @@ def prepare(server):
     setup = Connection(server.port)
     for path in (b"/crash", b"/values"):
         setup.call(CREATE, setup.create(path, b""))
-    for i in range(4):
+    for i in range(5):
         setup.call(CREATE, setup.create(b"/values/v%d" % i, b"0"))
     setup.close()
 
