@@ -209,7 +209,8 @@ Result<std::string> from_base64(std::string_view text) {
             bytes += static_cast<char>(group >> bits);
         }
     }
-    if (text.size() % 4 != 0 || padding > 2) return Error{.text = "not base64: " + std::string(text)};
+    if (text.size() % 4 != 0 || padding > 2)
+        return Error{.text = "not base64: " + std::string(text)};
     return bytes;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <clocale>
 #include <csignal>
@@ -223,7 +224,8 @@ unsigned char Repl::complete() {
 
 void Repl::show_choices(const std::vector<std::string>& choices) {
     winsize size = {};
-    size_t width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    size_t width = size.ws_col > 0 ? size.ws_col : 80;
     size_t column = 0;
     for (const std::string& choice : choices) column = std::max(column, choice.size() + 2);
     size_t across = std::max<size_t>(width / column, 1);

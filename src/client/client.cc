@@ -79,29 +79,37 @@ void Client::end_request(OnReply done) {
     end_frame(out_, building_at_);
     Pending row{.done = done, .xid = next_xid_, .op = building_op_, .watched = false};
     next_xid_ = next_xid_ == INT32_MAX ? 1 : next_xid_ + 1;
-    if (options_.keep_watches) {
-        Bytes body = out_.bytes().subspan(building_at_ + 12);
-        std::string_view path;
-        Watches::Kind kind = Watches::asked(building_op_, body, path);
-        WatcherType type = WatcherType::any;
-        if (building_op_ == Op::remove_watches) {
-            Reader in(body);
-            PathNumber record;
-            decode(in, record);
-            path = record.path;
-            type = static_cast<WatcherType>(record.number);
-        }
-        row.watched = kind != Watches::none || building_op_ == Op::remove_watches;
-        if (row.watched) watching_.push_back({.kind = kind, .type = type, .path = std::string(path)});
-    }
+    if (options_.keep_watches) row.watched = note_asked();
     pending_.push(row);
     if (shook_hands_) {
-        if (!uv_is_active(reinterpret_cast<uv_handle_t*>(&flush_)))
-            uv_prepare_start(&flush_, [](uv_prepare_t* handle) { client_of(handle->data)->flush(); });
+        if (uv_is_active(reinterpret_cast<uv_handle_t*>(&flush_)) == 0)
+            uv_prepare_start(&flush_, on_prepare);
     } else if (is_final(state_)) {
-        uv_timer_start(&timer_, [](uv_timer_t* timer) { client_of(timer->data)->on_timer(); }, 0, 0);
+        uv_timer_start(&timer_, on_alarm, 0, 0);
     }
 }
+
+// Whether the request just built is about a watch, which its reply will decide on.
+bool Client::note_asked() {
+    Bytes body = out_.bytes().subspan(building_at_ + 12);
+    std::string_view path;
+    Watches::Kind kind = Watches::asked(building_op_, body, path);
+    WatcherType type = WatcherType::any;
+    if (building_op_ == Op::remove_watches) {
+        Reader in(body);
+        PathNumber record;
+        decode(in, record);
+        path = record.path;
+        type = static_cast<WatcherType>(record.number);
+    } else if (kind == Watches::none) {
+        return false;
+    }
+    watching_.push_back({.kind = kind, .type = type, .path = std::string(path)});
+    return true;
+}
+
+void Client::on_prepare(uv_prepare_t* handle) { client_of(handle->data)->flush(); }
+void Client::on_alarm(uv_timer_t* timer) { client_of(timer->data)->on_timer(); }
 
 void Client::flush() {
     if (uv_is_active(reinterpret_cast<uv_handle_t*>(&flush_))) uv_prepare_stop(&flush_);
@@ -111,7 +119,9 @@ void Client::flush() {
 }
 
 void Client::add_auth(std::string_view scheme, Bytes auth, OnReply done) {
-    auths_.push_back({.scheme = std::string(scheme), .auth = std::string(as_text(auth)), .done = done});
+    auths_.push_back({.scheme = std::string(scheme),
+                      .auth = std::string(as_text(auth)),
+                      .done = done});
     if (is_final(state_) || closing_) {
         // Told with the others that fail.
         begin_request(Op::auth);
@@ -364,7 +374,7 @@ void Client::arm_timer() {
     else at = std::min(heard_at_ms_ + silence_max_ms(), sent_at_ms_ + ping_after_ms());
     uint64_t now = now_ms();
     uint64_t wait = at > now ? at - now : 0;
-    uv_timer_start(&timer_, [](uv_timer_t* timer) { client_of(timer->data)->on_timer(); }, wait, 0);
+    uv_timer_start(&timer_, on_alarm, wait, 0);
 }
 
 void Client::on_timer() {

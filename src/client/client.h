@@ -11,8 +11,9 @@
 // one system call; `flush` sends at once. Replies are matched to requests strictly in order, and
 // anything else costs the server its connection.
 //
-//     Requests made while connected fail with connection_loss if the connection goes first. Requests
-//     made while connecting wait for a server. In a final state they fail with session_expired.
+//     Requests made while connected fail with connection_loss if the connection goes first.
+//     Requests made while connecting wait for a server.
+//     Requests made in a final state fail with session_expired.
 //
 // One thread, the loop's. A client must be closed before it is deleted: delete it when `closed` is
 // reported (from within on_state is fine). Its loop does not end before. Do not make requests from
@@ -105,10 +106,13 @@ private:
     bool take_reply(const ReplyHeader& header, Bytes body);
     void take_event(const ReplyHeader& header, Bytes body);
     void take_auth_reply(const ReplyHeader& header);
+    bool note_asked();
     void note_watch(Err err);
     void ask_auth(const Auth& auth, Buffer& out);
 
     // Time.
+    static void on_prepare(uv_prepare_t* handle);
+    static void on_alarm(uv_timer_t* timer);
     void on_timer();
     void arm_timer();
     uint64_t now_ms() const { return uv_now(loop_); }

@@ -51,7 +51,7 @@ inline constexpr bool is_connected(ClientState state) {
 }
 inline constexpr bool is_final(ClientState state) { return state >= ClientState::expired; }
 
-// Whom a client tells. Called from the loop, never from within a call to the client but for close().
+// Whom a client tells. Called from the loop, never from within a call to the client.
 struct ClientEvents {
     void* context = nullptr;
     // Each change of state. At `closed` the client is not touched again and may be deleted.
@@ -78,8 +78,8 @@ struct ClientOptions {
     ClientEvents events;
 };
 
-// What becomes of a request: `run(context, tag, header, body)` once, when the reply is here or never
-// will be. `body` points into the connection's buffer and lives as long as the call. Without a
+// What becomes of a request: `run(context, tag, header, body)` once, when the reply is here or
+// never will be. `body` points into the connection's buffer and lives as long as the call. Without a
 // server's word, header.err is connection_loss (the request may or may not have been carried out)
 // or session_expired (it was not), and header.zxid is 0.
 using ReplyFn = void (*)(void* context, uint64_t tag, const ReplyHeader& header, Bytes body);

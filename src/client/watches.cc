@@ -14,6 +14,8 @@ Watches::Kind Watches::asked(Op op, Bytes body, std::string_view& path) {
     case Op::add_watch: kind = persistent; break;
     default: return none;
     }
+    // The flag comes last: most requests are done with here.
+    if (op != Op::add_watch && (body.empty() || body.back() == 0)) return none;
     Reader in(body);
     if (op == Op::add_watch) {
         PathNumber record;

@@ -17,7 +17,14 @@ namespace zk {
 
 class Watches {
 public:
-    enum Kind : uint8_t { none = 0, data = 1, exist = 2, child = 4, persistent = 8, recursive = 16 };
+    enum Kind : uint8_t {
+        none = 0,
+        data = 1,
+        exist = 2,
+        child = 4,
+        persistent = 8,
+        recursive = 16,
+    };
 
     // What a request asks to watch, were it to succeed: none for requests without a watch. `body`
     // is the request's record. exists is told apart only by its reply: see `noted`.
