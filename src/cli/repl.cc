@@ -93,8 +93,9 @@ void Repl::open() {
     el_set(edit_, EL_PROMPT_ESC, +[](EditLine* edit) { return of(edit)->prompt(); }, '\1');
     el_set(edit_, EL_GETCFN,
            +[](EditLine* edit, wchar_t* out) { return of(edit)->next_char(out); });
-    el_set(edit_, EL_ADDFN, "zk-complete", "complete commands and paths",
-           +[](EditLine* edit, int) { return of(edit)->complete(); });
+    // Wide, because of narrow names libedit makes copies that it never frees.
+    el_wset(edit_, EL_ADDFN, L"zk-complete", L"complete commands and paths",
+            +[](EditLine* edit, int) { return of(edit)->complete(); });
     el_set(edit_, EL_BIND, "^I", "zk-complete", nullptr);
     el_set(edit_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     el_source(edit_, nullptr);

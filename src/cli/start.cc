@@ -2,6 +2,7 @@
 
 #include "cli/start.h"
 
+#include <algorithm>
 #include <array>
 
 #include "cli/command.h"
@@ -11,6 +12,7 @@ namespace zk {
 namespace {
 
 constexpr std::string_view servers_default = "localhost:2181";
+constexpr uint32_t attempt_ms_max = 5000;  // a server that does not answer by then is passed over
 
 struct StartRow {
     std::string_view name;
@@ -112,10 +114,15 @@ Result<Start> read_start(std::span<const char* const> arguments, const char* ser
         if (Result<void> set = row->set(start, value); !set) return set.error();
     }
     for (; at < arguments.size(); ++at) start.command.emplace_back(arguments[at]);
-    if (!start.session.client.servers.empty()) return start;
-    bool given = servers != nullptr && *servers != '\0';
-    if (Result<void> set = set_server(start, given ? servers : servers_default); !set)
-        return Error{.text = (given ? "ZK_SERVERS: " : "") + set.error().text};
+    ClientOptions& client = start.session.client;
+    if (client.servers.empty()) {
+        bool given = servers != nullptr && *servers != '\0';
+        if (Result<void> set = set_server(start, given ? servers : servers_default); !set)
+            return Error{.text = (given ? "ZK_SERVERS: " : "") + set.error().text};
+    }
+    size_t share_ms = static_cast<size_t>(client.session_timeout_ms) / client.servers.size();
+    client.connect_timeout_ms =
+        static_cast<uint32_t>(std::clamp<size_t>(share_ms, 1, attempt_ms_max));
     return start;
 }
 

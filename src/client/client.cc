@@ -393,7 +393,9 @@ void Client::on_timer() {
     } else if (!shook_hands_) {
         if (now >= give_up_at_ms_) {
             std::string refused = link_->refused();
-            connection_lost(refused.empty() ? server() + " does not answer" : refused);
+            const char* silent = link_->opened() ? " accepts connections but does not answer"
+                                                 : " does not answer";
+            connection_lost(refused.empty() ? server() + silent : refused);
         }
     } else if (now >= heard_at_ms_ + silence_max_ms()) {
         connection_lost(server() + " has not answered for " +

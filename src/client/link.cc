@@ -138,6 +138,7 @@ void Link::on_connected(uv_connect_t* request, int status) {
         link->fail(link->cannot_connect(status));
         return;
     }
+    link->opened_ = true;
     link->events_.on_open(link->events_.context);
 }
 

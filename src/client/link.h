@@ -44,6 +44,7 @@ public:
 
     uint32_t choices() const { return choices_; }
     const std::string& address() const { return address_; }  // numeric; "" before it is known
+    bool opened() const { return opened_; }  // on_open has come
     // Why it failed within open(), before any event could come; "" if it did not.
     const std::string& refused() const { return refused_; }
     // The next reads are going to bring `size` bytes: makes room for them at once.
@@ -75,6 +76,7 @@ private:
     uv_connect_t connect_ = {};
     uv_write_t write_ = {};
     bool has_tcp_ = false;
+    bool opened_ = false;
     bool looking_up_ = false;
     bool writing_ = false;
     bool closed_ = false;

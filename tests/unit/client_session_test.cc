@@ -393,7 +393,8 @@ TEST_CASE("a server that accepts and says nothing is given up after the connect 
     stage.options.connect_timeout_ms = 50;
     stage.connect();
     REQUIRE(stage.troubles.size() == 1);
-    CHECK(stage.troubles[0] == "127.0.0.1:" + std::to_string(port) + " does not answer");
+    CHECK(stage.troubles[0] == "127.0.0.1:" + std::to_string(port) +
+                                   " accepts connections but does not answer");
     uv_close(reinterpret_cast<uv_handle_t*>(&mute), nullptr);
 }
 
