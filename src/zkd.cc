@@ -1,0 +1,220 @@
+// zkd.cc -- the server's main: settings, directories, the node and its world. Wiring, nothing else.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "edge/loop.h"
+#include "node/node.h"
+#include "node/version.h"
+#include "wire/options.h"
+
+namespace {
+
+using namespace zk;
+
+// As ZooKeeper's (operations.md 1.2).
+constexpr int exit_error = 1;
+constexpr int exit_config = 2;
+constexpr int exit_data = 3;
+
+constexpr const char* usage =
+    "zkd " ZKD_VERSION ": a coordination server that speaks the ZooKeeper protocol\n"
+    "\n"
+    "    zkd                          with the defaults; data in ./zk-data\n"
+    "    zkd zk.conf                  with a file of settings; a zoo.cfg is one too\n"
+    "    zkd zk.conf --clientPort 2182 ...    a setting given here wins over the file\n"
+    "    zkd --check zk.conf          says what is wrong with a file, starts nothing\n"
+    "    zkd --version, zkd --help\n"
+    "\n";
+
+struct Asked {
+    bool help = false;
+    bool version = false;
+    bool check = false;
+    std::string file;
+    std::vector<std::string_view> overrides;
+};
+
+Asked parse(int count, char** words) {
+    Asked asked;
+    for (int i = 1; i < count; ++i) {
+        std::string_view word = words[i];
+        if (word == "--help" || word == "-h") {
+            asked.help = true;
+        } else if (word == "--version" || word == "-v") {
+            asked.version = true;
+        } else if (word == "--check") {
+            asked.check = true;
+        } else if (!word.starts_with("-") && asked.file.empty() && asked.overrides.empty()) {
+            asked.file = word;
+        } else {
+            asked.overrides.push_back(word);
+        }
+    }
+    return asked;
+}
+
+bool read_file(const std::string& path, std::string& text) {
+    FILE* file = fopen(path.c_str(), "rb");
+    if (file == nullptr) return false;
+    char part[8192];
+    for (size_t n; (n = fread(part, 1, sizeof part, file)) > 0;) text.append(part, n);
+    bool good = ferror(file) == 0;
+    fclose(file);
+    return good;
+}
+
+void read_settings(const Asked& asked, Settings& settings) {
+    std::string text;
+    if (!asked.file.empty()) {
+        if (!read_file(asked.file, text)) {
+            settings.errors.push_back(asked.file + ": " + strerror(errno));
+            return;
+        }
+        read_config(text, asked.file, settings);
+    }
+    read_arguments(asked.overrides, settings);
+    const std::string& dynamic = settings.config.dynamic_config_file;
+    if (!dynamic.empty()) {
+        text.clear();
+        if (read_file(dynamic, text))
+            read_dynamic_config(text, dynamic, settings);
+        else
+            settings.errors.push_back(dynamic + ": " + strerror(errno) + " (dynamicConfigFile)");
+    }
+    std::string my_id = settings.config.data_dir + "/myid";
+    text.clear();
+    if (!settings.config.members.empty() && read_file(my_id, text))
+        read_my_id(text, my_id, settings);
+    check_config(settings);
+}
+
+bool make_directory(const std::string& path, bool create, const char* key) {
+    struct stat found{};
+    if (stat(path.c_str(), &found) == 0) {
+        if (S_ISDIR(found.st_mode)) return true;
+        LOG(error, "%s %s is not a directory", key, path.c_str());
+        return false;
+    }
+    if (!create) {
+        LOG(error, "%s %s does not exist, and datadir.autocreate is false", key, path.c_str());
+        return false;
+    }
+    // One level only: a missing parent is more likely a slip of the pen.
+    if (mkdir(path.c_str(), 0750) == 0) return true;
+    LOG(error, "%s %s cannot be made: %s", key, path.c_str(), strerror(errno));
+    return false;
+}
+
+// Two servers on one directory would ruin it. The lock goes when the process does.
+bool lock_directory(const std::string& path) {
+    std::string name = path + "/lock";
+    int file = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (file < 0) {
+        LOG(error, "%s: %s", name.c_str(), strerror(errno));
+        return false;
+    }
+    char pid[32] = {};
+    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t size = read(file, pid, sizeof pid - 1);
+        pid[size > 0 ? size : 0] = 0;
+        LOG(error, "%s is in use by another zkd, process %.*s", path.c_str(),
+            static_cast<int>(strcspn(pid, "\n")), pid);
+        close(file);
+        return false;
+    }
+    int size = snprintf(pid, sizeof pid, "%d\n", static_cast<int>(getpid()));
+    bool written = ftruncate(file, 0) == 0 &&
+                   pwrite(file, pid, static_cast<size_t>(size), 0) == size;
+    if (!written) LOG(warn, "%s: %s", name.c_str(), strerror(errno));
+    return true;  // and the descriptor stays open for good
+}
+
+void set_up_process() {
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    // Huge pages would make each page touched under a snapshot's child a copy of 2 MB.
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+int serve(const Config& config) {
+    set_up_process();
+    const std::string& log_dir =
+        config.data_log_dir.empty() ? config.data_dir : config.data_log_dir;
+    if (!make_directory(config.data_dir, config.create_directories, "dataDir")) return exit_data;
+    if (!make_directory(log_dir, config.create_directories, "dataLogDir")) return exit_data;
+    if (!lock_directory(config.data_dir)) return exit_data;
+    if (log_dir != config.data_dir && !lock_directory(log_dir)) return exit_data;
+    if (!config.force_sync)
+        LOG(warn, "forceSync=no: NOTHING IS SAFE ON DISK when it is acknowledged; "
+                  "a crash of the machine loses data");
+    if (config.skip_acl) LOG(warn, "skipACL=yes: access lists are not looked at");
+    UvIo io;
+    Node node(io, config);
+    Result<void> started = node.start();
+    if (!started) {
+        LOG(error, "%s", started.error().text.c_str());
+        return exit_data;
+    }
+    Result<void> listening = io.listen({.address = config.client_address,
+                                        .port = config.client_port,
+                                        .backlog = config.client_backlog,
+                                        .keepalive = config.client_keepalive});
+    if (!listening) {
+        LOG(error, "%s", listening.error().text.c_str());
+        return exit_error;
+    }
+    LOG(info, "zkd " ZKD_VERSION " ready on %s:%u (pid %d, data in %s)",
+        config.client_address.empty() ? "*" : config.client_address.c_str(), config.client_port,
+        static_cast<int>(getpid()), config.data_dir.c_str());
+    int status = io.run(node);
+    if (status == 0) LOG(info, "stopped");
+    return status;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    Asked asked = parse(count, words);
+    if (asked.help) {
+        fputs(usage, stdout);
+        fputs(options_help().c_str(), stdout);
+        return 0;
+    }
+    if (asked.version) {
+        printf("zkd %s (ZooKeeper %s)\n", ZKD_VERSION, full_version().c_str());
+        return 0;
+    }
+    Settings settings;
+    read_settings(asked, settings);
+    if (settings.errors.empty() && settings.config.members.size() > 1)
+        settings.errors.push_back("this version serves one node alone; it cannot form the "
+                                  "ensemble that the server lines describe");
+    for (const std::string& error : settings.errors) fprintf(stderr, "%s\n", error.c_str());
+    if (asked.check || !settings.errors.empty()) {
+        for (const std::string& warning : settings.warnings)
+            fprintf(stderr, "%s\n", warning.c_str());
+        if (!settings.errors.empty()) return exit_config;
+        fputs(config_report(settings).c_str(), stdout);
+        return 0;
+    }
+    log_set_level(settings.config.log_level);
+    for (const std::string& warning : settings.warnings) LOG(warn, "%s", warning.c_str());
+    return serve(settings.config);
+}
