@@ -1,5 +1,6 @@
 // zk_cli.cc -- the main of zk-cli: a command from the arguments, a script, or a prompt.
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -13,6 +14,14 @@
 namespace zk {
 
 namespace {
+
+// Where a standard stream was closed, the next socket would take its number. Reading finds nothing
+// then, and writing data fails.
+void open_standard_streams() {
+    const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; ++fd)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd) _exit(1);
+}
 
 int exit_status(Status status) { return static_cast<int>(status); }
 
@@ -43,6 +52,7 @@ int run(const Start& start) {
 
 int main(int argc, char** argv) {
     using namespace zk;
+    open_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
     Result<Start> start = read_start(arguments, getenv("ZK_SERVERS"));

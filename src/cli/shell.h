@@ -62,7 +62,7 @@ public:
     SyncClient::Reply call(const Call& call);
     // Sends without waiting; `done` comes during this or the next `call`, `send` or `drain`.
     void post(Call call, OnReply done);
-    void drain(size_t outstanding_max) { session_.drain(outstanding_max); }
+    bool drain(size_t outstanding_max) { return session_.drain(outstanding_max); }
 
     void out(std::string_view data);
     void out_line(std::string_view data);

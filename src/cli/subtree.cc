@@ -44,7 +44,7 @@ Status list_all(Shell& shell, std::vector<Listing>& listings, bool watch) {
     for (size_t i = 0; i < listings.size(); ++i)
         shell.post(call::get_children(listings[i].path, watch),
                    OnReply{.run = take_listing, .context = &listings, .tag = i});
-    shell.drain(0);
+    if (!shell.drain(0)) return shell.fail(Err::request_timeout, "");
     for (Listing& listing : listings) {
         if (listing.err == Err::connection_loss) {  // again, now with patience
             SyncClient::Reply reply = shell.call(call::get_children(listing.path, watch));
@@ -102,9 +102,9 @@ Status delete_paths(Shell& shell, const std::vector<std::string>& paths, size_t 
     for (size_t i = paths.size(); i > 0 && deletes.refused == 0; --i) {
         shell.post(call::remove(paths[i - 1], -1),
                    OnReply{.run = take_delete, .context = &deletes, .tag = i - 1});
-        shell.drain(window - 1);
+        if (!shell.drain(window - 1)) return shell.fail(Err::request_timeout, "");
     }
-    shell.drain(0);
+    if (!shell.drain(0)) return shell.fail(Err::request_timeout, "");
     if (deletes.refused == 0) return Status::ok;
     Status status = shell.fail(deletes.err, shell.local(deletes.path));
     shell.warn("Failed to delete some node(s) in the subtree!");
@@ -144,6 +144,8 @@ Status op_deleteall(Shell& shell, const Args& args) {
     if (const std::string* given = args.value("b"); given && !parse_number(*given, window))
         return shell.usage("-b argument must be an int value");
     if (Status bad = check_path(shell, args.word(0)); bad != Status::ok) return bad;
+    if (shell.full(args.word(0)) == "/")
+        return shell.complain("the root cannot be deleted; name what is below it", Status::usage);
     std::vector<std::string> paths;
     auto collect = [](void* context, Shell&, const std::string& path) {
         static_cast<std::vector<std::string>*>(context)->push_back(path);

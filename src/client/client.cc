@@ -257,6 +257,10 @@ void Client::connection_lost(std::string why) {
     if (was_up && !closing_) report(ClientState::connecting);
 }
 
+void Client::reconnect() {
+    if (link_ != nullptr && !closing_) connection_lost("connection given up");
+}
+
 // -- bytes ---------------------------------------------------------------------------------------
 
 void Client::take_bytes(Buffer& in) {

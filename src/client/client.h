@@ -60,6 +60,9 @@ public:
     void close();
     void abandon();
 
+    // Gives the connection up: requests under way fail, and the session goes to the next server.
+    void reconnect();
+
     ClientState state() const { return state_; }
     int64_t session() const { return session_; }
     const std::string& password() const { return password_; }

@@ -79,9 +79,9 @@ struct ClientOptions {
 };
 
 // What becomes of a request: `run(context, tag, header, body)` once, when the reply is here or
-// never will be. `body` points into the connection's buffer and lives as long as the call. Without a
-// server's word, header.err is connection_loss (the request may or may not have been carried out)
-// or session_expired (it was not), and header.zxid is 0.
+// never will be. `body` points into the connection's buffer and lives as long as the call. Without
+// a server's word, header.err is connection_loss (the request may or may not have been carried
+// out) or session_expired (it was not), and header.zxid is 0.
 using ReplyFn = void (*)(void* context, uint64_t tag, const ReplyHeader& header, Bytes body);
 struct OnReply {
     ReplyFn run = nullptr;

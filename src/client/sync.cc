@@ -212,8 +212,11 @@ void SyncClient::send(const Call& call, OnReply done) {
     in_->client->request(call.op, call.body.bytes(), done);
 }
 
-void SyncClient::drain(size_t outstanding_max) {
+bool SyncClient::drain(size_t outstanding_max) {
     in_->run_until([&] { return outstanding() <= outstanding_max; }, no_deadline);
+    if (outstanding() <= outstanding_max) return true;
+    in_->client->reconnect();
+    return false;
 }
 
 // poll(2) and not a handle of the loop: that would make the descriptor non-blocking, and with it

@@ -49,7 +49,9 @@ public:
 
     // Pipelined: the reply is given to `done` while somebody waits. Not asked again by itself.
     void send(const Call& call, OnReply done);
-    void drain(size_t outstanding_max);  // waits until no more than that many are without reply
+    // Waits until no more than that many are without reply. False: a signal ended it; then the
+    // connection is given up, so that all have their replies.
+    bool drain(size_t outstanding_max);
 
     // Waits until `fd` can be read (or has ended), serving the session meanwhile.
     Wake wait_input(int fd);
