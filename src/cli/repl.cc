@@ -3,6 +3,7 @@
 #include "cli/repl.h"
 
 #include <histedit.h>
+#include <langinfo.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -75,7 +76,9 @@ Status Repl::run() {
 }
 
 void Repl::open() {
+    // Paths are UTF-8, and so is every terminal, whatever a bare environment says.
     setlocale(LC_CTYPE, "");
+    if (std::string_view(nl_langinfo(CODESET)) != "UTF-8") setlocale(LC_CTYPE, "C.UTF-8");
     umask(077);
     history_ = history_init();
     HistEvent event;

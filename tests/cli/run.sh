@@ -325,6 +325,7 @@ test_terminal() {
     [ $? -eq 1 ]
     verdict "and keeps no secrets" $?
     zk deleteall /word
+    zk delete /hé
 }
 
 if [ -z "$server" ]; then
