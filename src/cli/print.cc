@@ -132,11 +132,6 @@ std::string event_text(EventType type, std::string_view path) {
     return text.append(event_name(type)).append(" path:").append(path);
 }
 
-std::string session_event_text(std::string_view state) {
-    std::string text = "WatchedEvent state:";
-    return text.append(state).append(" type:None path:null");
-}
-
 std::string error_text(Err err, std::string_view path) {
     for (const ErrorRow& row : error_rows)
         if (row.err == err) return std::string(row.text).append(path);

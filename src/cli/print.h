@@ -21,7 +21,6 @@ std::string names_text(std::span<const std::string_view> names);  // [a, b]
 std::string acls_text(std::span<const Acl> acls);                 // two lines an entry
 std::string perms_text(int32_t perms);                            // cdrwa
 std::string event_text(EventType type, std::string_view path);
-std::string session_event_text(std::string_view state);           // of a change of state
 std::string error_text(Err err, std::string_view path);
 std::string hex_dump(Bytes bytes);            // rows of sixteen between rulers
 std::string to_base64(Bytes bytes);

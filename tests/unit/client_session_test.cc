@@ -451,6 +451,21 @@ TEST_CASE("abandon leaves the session to others") {
     CHECK(server.requests.empty());
 }
 
+TEST_CASE("a connection that is given up takes the session to the next server") {
+    Stage stage;
+    Server& first = stage.add_server();
+    Server& second = stage.add_server();
+    stage.connect();
+    first.answers = false;
+    stage.ask(call::sync("/a"), 1);
+    stage.client->reconnect();
+    REQUIRE(stage.got.size() == 1);
+    CHECK(stage.got[0].err == Err::connection_loss);
+    stage.until([&] { return is_connected(stage.client->state()); });
+    REQUIRE(second.hellos.size() == 1);
+    CHECK(second.hellos[0].session == 0x77);
+}
+
 TEST_CASE("events lose the chroot") {
     Stage stage;
     Server& server = stage.add_server();
