@@ -171,13 +171,13 @@ struct OptionField {
 struct Option {
     std::string_view key;  // a * at the end stands for anything
     OptionUse use = OptionUse::works;
-    std::string_view section;  // of zk.conf and --help
-    std::string_view unit;     // of numbers: "ms", "bytes", "KB", ...
+    std::string_view section = {};  // of zk.conf and --help
+    std::string_view unit = {};     // of numbers: "ms", "bytes", "KB", ...
     int64_t least = 0;
     int64_t most = 0;
-    std::string_view initial;  // as a file would say it; empty: not set
-    std::string_view help;     // one line
-    OptionField field;         // of those that work
+    std::string_view initial = {};  // as a file would say it; empty: not set
+    std::string_view help = {};     // one line
+    OptionField field = {};         // of those that work
 };
 
 std::span<const Option> options();
@@ -185,6 +185,8 @@ std::span<const Option> options();
 const Option* find_option(std::string_view key);
 // A known key that looks like it, or empty.
 std::string_view nearest_option(std::string_view key);
+// Unit, range and default of a setting in one line, as zk.conf has it too.
+std::string option_facts(const Option& option);
 // The text of --help about settings.
 std::string options_help();
 // What --check prints when all is well: the settings that differ from the defaults.
