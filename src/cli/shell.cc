@@ -61,6 +61,7 @@ Status Shell::run_words(std::span<const std::string> words) {
         std::string why = "Command not found: " + words[0] + " (help lists the commands)";
         return settle(complain(why, Status::unknown_command));
     }
+    if (session_lost_ && tell_session_lost() != Status::ok) return Status::failed;
     const Command* outer = running_;  // redo runs a command within a command
     running_ = command;
     Result<Args> args = parse_args(command->options, words.subspan(1));
@@ -76,6 +77,15 @@ Status Shell::run_words(std::span<const std::string> words) {
 Status Shell::settle(Status status) {
     if (status != Status::ok && first_failure_ == Status::ok) first_failure_ = status;
     return status;
+}
+
+// A script that goes on in a new session, unaware, would count on ephemerals that are gone.
+Status Shell::tell_session_lost() {
+    session_lost_ = false;
+    if (options_.human) return Status::ok;
+    settle(complain("the session has expired; its ephemerals and watches are gone",
+                    Status::failed));
+    return options_.keep_going ? Status::ok : Status::failed;
 }
 
 Status Shell::finish() {
@@ -188,6 +198,7 @@ Status Shell::complain(std::string_view text, Status status) {
 Status Shell::fail(Err err, std::string_view path) {
     if (err == Err::request_timeout) return complain("interrupted", Status::failed);
     if (err == Err::operation_timeout) return complain(session_.why_not(), Status::no_connection);
+    if (err == Err::session_expired) session_lost_ = false;
     std::string text = error_text(err, path);
     // Whether the request was carried out is not known: that is for the user to find out.
     if (err == Err::connection_loss) text += " (" + session_.trouble() + ")";
@@ -227,6 +238,7 @@ void Shell::on_watch(const WatcherEvent& event) {
 // Programs are not told: a session that goes on elsewhere is as good as before.
 void Shell::on_state(ClientState state) {
     bool was = std::exchange(was_connected_, was_connected_ || is_connected(state));
+    if (state == ClientState::expired) session_lost_ = true;
     if (notice_ == nullptr) return;
     if (!was) {
         notice_(notice_context_, "");  // no news, but a prompt that shows it

@@ -95,6 +95,7 @@ private:
     };
 
     Status settle(Status status);
+    Status tell_session_lost();
     Status show_reply(const Args& args, Show show, const ReplyHeader& header, Bytes body);
     void on_piped(const ReplyHeader& header, Bytes body);
     void on_state(ClientState state);
@@ -108,6 +109,7 @@ private:
     bool print_watches_ = true;
     bool holds_ephemerals_ = false;
     bool was_connected_ = false;
+    bool session_lost_ = false;  // and nobody was told yet
     void (*notice_)(void* context, std::string_view text) = nullptr;
     void* notice_context_ = nullptr;
 

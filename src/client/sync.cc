@@ -48,6 +48,7 @@ struct SyncClient::Inside {
     void end_client(End end);
     bool usable() const;
     std::string connect_error() const;
+    Err unsent() const;
     template <typename Done>
     void run_until(Done done, uint64_t deadline_ms);
     OnReply expect_reply();
@@ -165,6 +166,14 @@ std::string SyncClient::Inside::connect_error() const {
     return "none of " + std::to_string(servers) + " servers can be used; the last: " + trouble;
 }
 
+// What a call gets that found no server.
+Err SyncClient::Inside::unsent() const {
+    if (interrupted) return Err::request_timeout;
+    if (client->state() == ClientState::expired) return Err::session_expired;
+    if (client->state() == ClientState::auth_failed) return Err::auth_failed;
+    return Err::operation_timeout;
+}
+
 OnReply SyncClient::Inside::expect_reply() {
     replied = false;
     body.clear();
@@ -181,10 +190,7 @@ OnReply SyncClient::Inside::expect_reply() {
 SyncClient::Reply SyncClient::call(const Call& call) {
     Inside& in = *in_;
     for (;;) {
-        if (!connect()) {
-            Err err = in.interrupted ? Err::request_timeout : Err::operation_timeout;
-            return {.header = {.err = err}, .body = {}};
-        }
+        if (!connect()) return {.header = {.err = in.unsent()}, .body = {}};
         in.client->request(call.op, call.body.bytes(), in.expect_reply());
         in.run_until([&] { return in.replied; }, no_deadline);
         if (!in.replied) {
@@ -198,7 +204,7 @@ SyncClient::Reply SyncClient::call(const Call& call) {
 
 SyncClient::Reply SyncClient::add_auth(std::string_view scheme, Bytes auth) {
     Inside& in = *in_;
-    if (!connect()) return {.header = {.err = Err::operation_timeout}, .body = {}};
+    if (!connect()) return {.header = {.err = in.unsent()}, .body = {}};
     in.client->add_auth(scheme, auth, in.expect_reply());
     in.run_until([&] { return in.replied; }, no_deadline);
     if (!in.replied) in.header.err = Err::request_timeout;

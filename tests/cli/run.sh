@@ -307,6 +307,30 @@ test_restart() {
     zk deleteall /r
 }
 
+# -- a session that is lost ----------------------------------------------------------------------
+
+test_expiry() {
+    coproc "$cli" -server "$server$root" -timeout 1000 2>"$dir/err"
+    local cli_pid=$COPROC_PID answer
+    local to=${COPROC[1]} from=${COPROC[0]}
+    printf 'create -e /mine x\n' >&"$to"
+    read -r answer <&"$from"
+    kill -STOP "$cli_pid"
+    local end=$((SECONDS + 20))
+    while [ "$("$cli" -server "$server$root" exists /mine 2>/dev/null)" = true ]; do
+        [ "$SECONDS" -lt "$end" ] || break
+    done
+    kill -CONT "$cli_pid"
+    printf 'get /mine\ncreate /new x\n' >&"$to"
+    wait "$cli_pid"
+    status=$?
+    : >"$dir/out"
+    # How it learns of it is a matter of luck: between commands, or by a command's failure.
+    sed -i -e 's/KeeperErrorCode = Session expired for .*/EXPIRED/' \
+        -e 's/the session has expired; .*/EXPIRED/' "$dir/err"
+    expect "a script does not go on unaware in another session" 1 "" "line 2: EXPIRED$nl"
+}
+
 # -- a terminal ----------------------------------------------------------------------------------
 
 test_terminal() {
@@ -348,6 +372,7 @@ test_binary
 test_many
 test_servers
 test_restart
+test_expiry
 test_terminal
 
 base=$root
