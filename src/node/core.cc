@@ -12,10 +12,96 @@ constexpr uint32_t forgets_per_turn = 20'000;    // watches of clients that left
 constexpr size_t expiries_per_turn = 1'000;
 constexpr size_t reap_looks_per_tick = 2'000;
 constexpr uint64_t snapshot_retry_after_us = 10'000'000;
+constexpr uint64_t purge_ticket = uint64_t{1} << 63;  // none of the log's
 
 }  // namespace
 
 Core::Core(Io& io, const Config& config) : io_(io), config_(config) {}
+
+std::string Core::log_directory() const {
+    return config_.data_log_dir.empty() ? config_.data_dir : config_.data_log_dir;
+}
+
+// Finds out who this node is, reads what it has, and stands for election.
+Result<void> Core::start() {
+    now_us_ = started_us_ = io_.now_us();
+    node_number_ = config_.my_id > 0 ? static_cast<uint32_t>(config_.my_id) : 1;
+    Result<bool> there = anything_there(io_, config_.data_dir, log_directory());
+    if (!there) return there.error();
+    Result<std::optional<StateRecord>> record = load_record(io_, config_.data_dir);
+    if (!record) return record.error();
+    if (record->has_value() && !*there)
+        return Error{.text = config_.data_dir + ": there are vote.1 and vote.2, but neither a log "
+                                                "nor a snapshot; put them back, or give this node "
+                                                "an empty directory"};
+    remove_leftovers(io_, config_.data_dir);
+    remove_leftovers(io_, log_directory());
+    if (record->has_value()) {
+        record_ = **record;
+    } else {
+        uint8_t chance[16];
+        io_.random(chance);
+        record_ = {.ensemble = load_u64(chance), .seed = load_u64(chance + 8)};
+        record_.node = node_number_;
+    }
+    if (Result<void> done = recover(record->has_value()); !done) return done;
+    return lead();
+}
+
+Result<void> Core::recover(bool known) {
+    uint64_t before_us = io_.now_us();
+    Result<Recovered> found = zk::recover(io_, {.data_directory = config_.data_dir,
+                                                .log_directory = log_directory(),
+                                                .ensemble = record_.ensemble,
+                                                .seed = record_.seed});
+    if (!found) return found.error();
+    state_ = std::move(found->state);
+    state_->limits.reply_bytes_max = config_.response_bytes_max;
+    snapshot_zxid_ = found->snapshot_zxid;
+    snapshots_ = found->snapshots;
+    if (known)
+        LOG(info, "recovered zxid 0x%llx: snapshot of 0x%llx and %llu entries of the log, "
+                  "%u znodes, %u sessions, in %llu ms",
+            static_cast<unsigned long long>(state_->zxid()),
+            static_cast<unsigned long long>(snapshot_zxid_),
+            static_cast<unsigned long long>(found->entries), state_->tree.count(),
+            state_->sessions.count(),
+            static_cast<unsigned long long>((io_.now_us() - before_us) / 1000));
+    if (found->torn_bytes > 0)
+        LOG(warn, "the last batch of the log was torn by a crash: %llu bytes, never acknowledged, "
+                  "are left out",
+            static_cast<unsigned long long>(found->torn_bytes));
+    Position last = found->log.last;
+    ASSERT(last.zxid == state_->zxid());
+    log_ = std::make_unique<Log>(
+        io_,
+        LogOptions{.directory = log_directory(),
+                   .segment_bytes = config_.segment_bytes,
+                   .ensemble = record_.ensemble,
+                   .sync = config_.force_sync,
+                   .slow_sync_us = static_cast<uint64_t>(config_.sync_warning_ms) * 1000},
+        std::move(found->log));
+    quorum_ = std::make_unique<Quorum>(
+        record_.node, Vote{.term = record_.term, .member = record_.vote}, last.zxid);
+    return log_->open();
+}
+
+Result<void> Core::lead() {
+    quorum_->start();
+    std::optional<Vote> vote = quorum_->vote_to_write();
+    ASSERT(vote.has_value());
+    record_.term = vote->term;
+    record_.vote = vote->member;
+    if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored)
+        return stored;
+    quorum_->vote_written();
+    ASSERT(quorum_->role() == Role::leader);
+    propose({}, 0, entry_op::no_op, {}, {});
+    propose_rules();
+    log_->flush();
+    state_->sessions.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
+    return {};
+}
 
 void Core::propose_rules() {
     Rules mine{.enforce_quota = config_.enforce_quota,
@@ -34,6 +120,7 @@ bool Core::turn() {
     // While this node stood still nobody could reach it: such time counts against no session.
     clock_us_ += std::min(now_us_ - before_us, stall_us);
     if (log_->fatal() != nullptr) return false;
+    if (log_->cut_needed()) cut_back_log();
     quorum_->durable(log_->durable_zxid());
     apply_committed();
     if (!waiting_.empty()) resume_waiting();
@@ -75,7 +162,6 @@ void Core::resume_waiting() {
 void Core::clocks() {
     last_tick_us_ = now_us_;
     log_->tick(now_us_);
-    if (log_->cut_needed()) cut_back_log();
     if (stage_ != StopStage::running) return;
     expire_handshakes();
     expire_sessions();
@@ -228,15 +314,17 @@ void Core::cut_back_log() {
 void Core::maybe_snapshot() {
     if (snapshot_running_ || now_us_ < snapshot_retry_us_) return;
     uint64_t entries = state_->zxid() - snapshot_zxid_;
-    uint64_t bytes = log_->log_bytes() - std::min(log_->log_bytes(), log_bytes_at_snapshot_);
+    uint64_t bytes = log_->appended_bytes() - log_bytes_at_snapshot_;
     bool due = entries >= config_.snapshot_entries ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     if (!due || entries == 0) return;
     snapshot_next_zxid_ = state_->zxid();
     snapshot_started_us_ = now_us_;
-    snapshot_job_ = make_snapshot_job();
-    Result<void> forked = io_.fork_snapshot(snapshot_path(config_.data_dir, snapshot_next_zxid_),
-                                            write_snapshot, snapshot_job_.get());
+    snapshot_job_ = make_snapshot_job(*state_, record_.ensemble,
+                                      log_->position_of(state_->zxid()), io_.wall_ms());
+    std::string path = config_.data_dir + "/" + snapshot_name(snapshot_next_zxid_);
+    log_bytes_at_fork_ = log_->appended_bytes();
+    Result<void> forked = io_.fork_snapshot(path, write_snapshot, snapshot_job_.get());
     snapshot_running_ = true;
     if (!forked) snapshot_done(forked.error());
 }
@@ -255,13 +343,33 @@ void Core::snapshot_done(const Result<void>& result) {
     }
     snapshot_failures_ = 0;
     snapshot_zxid_ = snapshot_next_zxid_;
-    log_bytes_at_snapshot_ = log_->log_bytes();
+    snapshots_.push_back(snapshot_zxid_);
+    log_bytes_at_snapshot_ = log_bytes_at_fork_;
     ++metrics_.snapshots;
     metrics_.snapshot_ms.add((io_.now_us() - snapshot_started_us_) / 1000);
     LOG(info, "snapshot of zxid 0x%llx written in %llu ms",
         static_cast<unsigned long long>(snapshot_zxid_),
         static_cast<unsigned long long>((io_.now_us() - snapshot_started_us_) / 1000));
     purge();
+}
+
+// Keeps the newest few snapshots, and the log from the oldest of them on.
+void Core::purge() {
+    next_purge_us_ = now_us_ + config_.purge_interval_ms * 1000;
+    if (config_.purge_interval_ms == 0 || snapshots_.empty()) return;
+    std::vector<DiskOp> ops;
+    size_t keep = std::max<size_t>(1, config_.purge_keeps);
+    while (snapshots_.size() > keep) {
+        ops.push_back({.kind = DiskOpKind::remove,
+                       .path = config_.data_dir + "/" + snapshot_name(snapshots_.front()),
+                       .to = {},
+                       .offset = 0,
+                       .size = 0,
+                       .data = {}});
+        snapshots_.erase(snapshots_.begin());
+    }
+    if (!ops.empty()) io_.submit(Lane::bulk, purge_ticket, std::move(ops));
+    log_->purge(snapshots_.front());
 }
 
 void Core::stop() {

@@ -103,7 +103,9 @@ private:
     enum class StopStage : uint8_t { running, draining, marking, stopped };
 
     // core.cc
-    Result<void> recover();
+    std::string log_directory() const;
+    Result<void> recover(bool known);
+    Result<void> lead();
     void propose_rules();
     void clocks();
     void expire_sessions();
@@ -204,6 +206,8 @@ private:
     uint64_t snapshot_started_us_ = 0;
     uint64_t snapshot_retry_us_ = 0;
     uint64_t log_bytes_at_snapshot_ = 0;
+    uint64_t log_bytes_at_fork_ = 0;
+    std::vector<uint64_t> snapshots_;  // on disk, oldest first
     uint32_t snapshot_failures_ = 0;
     std::unique_ptr<SnapshotJob> snapshot_job_;
 

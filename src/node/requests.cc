@@ -100,7 +100,7 @@ bool Core::may_take(const Client& client) const {
     if (client.stage == Stage::connecting || client.stage == Stage::leaving) return false;
     return client.queued() < config_.client_outstanding_max &&
            client.out.size() + client.unsent < output_bytes_soft &&
-           log_->unapplied_bytes(state_->zxid()) < held_bytes_max / 2;
+           log_->window_bytes() < held_bytes_max / 2;
 }
 
 // There are frames in `in`, or there will be, that cannot be taken now.

@@ -1,0 +1,190 @@
+// recovery.cc -- see recovery.h.
+
+#include "storage/recovery.h"
+
+#include <algorithm>
+#include <cinttypes>
+
+namespace zk {
+
+namespace {
+
+// A segment as its header tells of it.
+struct Found {
+    std::string path;
+    SegmentHeader header;
+    uint64_t size = 0;
+};
+
+std::string hex(uint64_t zxid) {
+    char text[32];
+    snprintf(text, sizeof text, "0x%" PRIx64, zxid);
+    return text;
+}
+
+Result<std::vector<Found>> find_segments(Io& io, const RecoveryOptions& options) {
+    Result<std::vector<std::string>> names = io.list(options.log_directory);
+    if (!names) return names.error();
+    std::vector<Found> found;
+    for (const std::string& name : *names) {
+        std::optional<uint64_t> number = segment_number(name);
+        if (!number) continue;
+        Found segment{.path = options.log_directory + "/" + name, .header = {}, .size = 0};
+        Result<uint64_t> size = io.file_size(segment.path);
+        if (!size) return size.error();
+        segment.size = *size;
+        uint8_t head[segment_header_size];
+        Result<size_t> got = io.read_at(segment.path, 0, head);
+        if (!got) return got.error();
+        Result<SegmentHeader> header = decode_segment_header(Bytes(head, *got), segment.path);
+        if (!header) return header.error();
+        segment.header = *header;
+        if (header->ensemble != options.ensemble)
+            return Error{.text = segment.path + ": it belongs to another ensemble"};
+        if (header->number != *number)
+            return Error{.text = segment.path + ": its header says it is number " +
+                                 std::to_string(header->number)};
+        found.push_back(std::move(segment));
+    }
+    std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+        return a.header.number < b.header.number;
+    });
+    for (size_t i = 1; i < found.size(); ++i)
+        if (found[i].header.number != found[i - 1].header.number + 1)
+            return Error{.text = options.log_directory + ": between " + found[i - 1].path +
+                                 " and " + found[i].path + " a file of the log is missing"};
+    return found;
+}
+
+Result<void> load_newest(Io& io, const RecoveryOptions& options, Recovered& recovered,
+                         Position& last) {
+    Result<std::vector<std::string>> names = io.list(options.data_directory);
+    if (!names) return names.error();
+    for (const std::string& name : *names)
+        if (std::optional<uint64_t> zxid = snapshot_zxid(name))
+            recovered.snapshots.push_back(*zxid);
+    std::sort(recovered.snapshots.begin(), recovered.snapshots.end());
+    for (size_t i = recovered.snapshots.size(); i-- > 0;) {
+        uint64_t zxid = recovered.snapshots[i];
+        std::string path = options.data_directory + "/" + snapshot_name(zxid);
+        recovered.state = std::make_unique<State>(options.seed);
+        Result<Position> loaded = load_snapshot(io, path, options.ensemble, *recovered.state);
+        if (loaded) {
+            recovered.snapshot_zxid = zxid;
+            last = *loaded;
+            return {};
+        }
+        LOG(warn, "%s; looking for an older snapshot", loaded.error().text.c_str());
+    }
+    recovered.state = std::make_unique<State>(options.seed);
+    recovered.state->format();
+    return {};
+}
+
+// Where each segment must stop: at the earliest start of all that come after it.
+std::vector<std::optional<Position>> stops(const std::vector<Found>& segments) {
+    std::vector<std::optional<Position>> all(segments.size());
+    for (size_t i = segments.size(); i-- > 1;) {
+        const Position& start = segments[i].header.start;
+        all[i - 1] = all[i] && all[i]->zxid < start.zxid ? all[i] : start;
+    }
+    return all;
+}
+
+Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Position>& until,
+                          Recovered& recovered) {
+    Buffer bytes;
+    Result<size_t> got = io.read_at(segment.path, 0, {bytes.grow(segment.size), segment.size});
+    if (!got) return got.error();
+    bytes.truncate(*got);
+    Buffer reply;
+    State& state = *recovered.state;
+    return read_segment(bytes.bytes(), segment.header, segment.path, until,
+                        [&](const Entry& entry, uint64_t) -> Result<void> {
+                            if (entry.zxid <= state.zxid()) return {};
+                            if (entry.zxid != state.zxid() + 1)
+                                return Error{.text = segment.path + ": the log goes on at zxid " +
+                                                     hex(entry.zxid) + ", the state ends at " +
+                                                     hex(state.zxid())};
+                            reply.clear();
+                            state.apply(entry, reply);
+                            ++recovered.entries;
+                            return {};
+                        });
+}
+
+}  // namespace
+
+Result<Recovered> recover(Io& io, const RecoveryOptions& options) {
+    Recovered recovered;
+    Position last;
+    if (Result<void> loaded = load_newest(io, options, recovered, last); !loaded)
+        return loaded.error();
+    Result<std::vector<Found>> found = find_segments(io, options);
+    if (!found) return found.error();
+    const std::vector<Found>& segments = *found;
+    std::vector<std::optional<Position>> until = stops(segments);
+    if (!segments.empty() && segments[0].header.start.zxid > last.zxid)
+        return Error{.text = segments[0].path + ": the log begins after zxid " +
+                             hex(segments[0].header.start.zxid) +
+                             ", but the newest good snapshot is of zxid " + hex(last.zxid)};
+    LogStart& log = recovered.log;
+    log.last = last;
+    SegmentEnd end;
+    for (size_t i = 0; i < segments.size(); ++i) {
+        const Found& segment = segments[i];
+        log.segments.push_back({.number = segment.header.number,
+                                .start_zxid = segment.header.start.zxid,
+                                .size = segment.size});
+        // Wholly before the snapshot, or wholly superseded: nothing in it is needed.
+        bool skip = until[i] && (until[i]->zxid <= last.zxid ||
+                                 until[i]->zxid <= segment.header.start.zxid);
+        if (skip) continue;
+        Result<SegmentEnd> read = replay(io, segment, until[i], recovered);
+        if (!read) return read.error();
+        end = *read;
+    }
+    if (segments.empty()) return recovered;
+    // A snapshot may be newer than the log's end, which then starts anew behind it.
+    bool snapshot_newer = end.last.zxid < last.zxid;
+    if (!snapshot_newer) log.last = end.last;
+    log.batch = end.batch;
+    recovered.torn_bytes = end.torn_bytes;
+    log.go_on = !snapshot_newer && end.torn_bytes == 0 && end.batch_ended;
+    log.offset = end.offset;
+    log.chain = end.chain;
+    log.seed = segments.back().header.checksum;
+    return recovered;
+}
+
+Result<bool> anything_there(Io& io, const std::string& data_directory,
+                            const std::string& log_directory) {
+    bool ours = false;
+    bool apache = false;
+    for (const std::string& directory : {data_directory, log_directory}) {
+        Result<std::vector<std::string>> names = io.list(directory);
+        if (!names) return names.error();
+        for (const std::string& name : *names) {
+            ours = ours || segment_number(name) || snapshot_zxid(name);
+            apache = apache || name == "version-2";
+        }
+    }
+    if (apache && !ours)
+        return Error{.text = data_directory + ": this is the data of an Apache ZooKeeper "
+                                              "(version-2), which zkd does not read; give it a "
+                                              "directory of its own"};
+    return ours;
+}
+
+void remove_leftovers(Io& io, const std::string& directory) {
+    Result<std::vector<std::string>> names = io.list(directory);
+    if (!names) return;
+    for (const std::string& name : *names) {
+        if (!name.starts_with("spare.") && !name.ends_with(".tmp")) continue;
+        DiskOp op{.kind = DiskOpKind::remove, .path = directory + "/" + name, .to = {},
+                  .offset = 0, .size = 0, .data = {}};
+        io.run({&op, 1});
+    }
+}
+
+}  // namespace zk

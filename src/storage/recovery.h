@@ -1,0 +1,46 @@
+// recovery.h -- what the data directory holds, made into a state and a place to go on from.
+//
+// Layer 3. The newest good snapshot is loaded, and the log's entries after it are applied; a snapshot
+// that is damaged is passed over with a warning if the log reaches back to an older one. A torn end
+// of the log is cut; any other damage is an error that names file and offset, and nothing is changed.
+//
+//     snapshot.<zxid>  +  log.<n> log.<n+1> ...  -->  State, LogStart
+
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "storage/log.h"
+#include "storage/snapshot.h"
+#include "storage/state_record.h"
+
+namespace zk {
+
+struct RecoveryOptions {
+    std::string data_directory;
+    std::string log_directory;
+    uint64_t ensemble = 0;
+    uint64_t seed = 0;
+};
+
+struct Recovered {
+    std::unique_ptr<State> state;
+    LogStart log;
+    uint64_t snapshot_zxid = 0;  // 0: none was there
+    uint64_t entries = 0;        // applied from the log
+    uint64_t torn_bytes = 0;     // cut off its end
+    std::vector<uint64_t> snapshots;  // all there are, oldest first
+};
+
+Result<Recovered> recover(Io& io, const RecoveryOptions& options);
+
+// Is there anything of ours in the directories? An Apache ZooKeeper's data is an error: it is not
+// ours to start blank beside it.
+Result<bool> anything_there(Io& io, const std::string& data_directory,
+                            const std::string& log_directory);
+
+// What a crash left half-made. At the start only.
+void remove_leftovers(Io& io, const std::string& directory);
+
+}  // namespace zk

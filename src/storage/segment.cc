@@ -1,0 +1,206 @@
+// segment.cc -- see segment.h.
+
+#include "storage/segment.h"
+
+#include <cinttypes>
+#include <cstdio>
+
+#include "base/hash.h"
+
+namespace zk {
+
+namespace {
+
+constexpr std::string_view magic = "ZKDLOG\r\n";
+constexpr uint32_t payload_size_max = 1u << 30;
+
+struct Record {
+    uint64_t checksum;
+    uint32_t length;
+    uint32_t kind;
+    uint64_t batch;
+    uint64_t previous;
+    Bytes payload;
+};
+
+// A record at `offset` whose checksum holds.
+std::optional<Record> record_at(Bytes file, size_t offset, uint64_t seed) {
+    if (file.size() - offset < record_head_size) return std::nullopt;
+    const uint8_t* at = file.data() + offset;
+    uint32_t length = load_u32(at + 8);
+    if (length > payload_size_max || file.size() - offset - record_head_size < length)
+        return std::nullopt;
+    Record record{.checksum = load_u64(at),
+                  .length = length,
+                  .kind = load_u32(at + 12),
+                  .batch = load_u64(at + 16),
+                  .previous = load_u64(at + 24),
+                  .payload = file.subspan(offset + record_head_size, length)};
+    Bytes covered = file.subspan(offset + 8, record_head_size - 8 + length);
+    if (hash64(covered, seed) != record.checksum) return std::nullopt;
+    return record;
+}
+
+// Does a record of a batch later than `batch` stand anywhere from `offset` on?
+std::optional<size_t> later_batch(Bytes file, size_t offset, uint64_t batch, uint64_t seed) {
+    for (; file.size() - offset >= record_head_size; ++offset) {
+        uint64_t found = load_u64(file.data() + offset + 16);
+        if (found <= batch || found - batch > (uint64_t{1} << 40)) continue;
+        if (record_at(file, offset, seed)) return offset;
+    }
+    return std::nullopt;
+}
+
+size_t last_used(Bytes file) {
+    size_t end = file.size();
+    while (end > 0 && file[end - 1] == 0) --end;
+    return end;
+}
+
+Error damage(const std::string& path, size_t offset, const std::string& what) {
+    return Error{.text = path + ": damaged at offset " + std::to_string(offset) + ": " + what};
+}
+
+}  // namespace
+
+std::string segment_name(uint64_t number) {
+    char name[32];
+    snprintf(name, sizeof name, "log.%016" PRIx64, number);
+    return name;
+}
+
+std::optional<uint64_t> segment_number(const std::string& name) {
+    uint64_t number = 0;
+    char rest = 0;
+    if (name.size() != 20 || sscanf(name.c_str(), "log.%16" SCNx64 "%c", &number, &rest) != 1)
+        return std::nullopt;
+    return number;
+}
+
+void encode(Buffer& out, SegmentHeader& header) {
+    size_t start = out.size();
+    out.append(magic);
+    out.u32(log_format);
+    out.u32(segment_header_size);
+    out.u64(header.ensemble);
+    out.u64(header.number);
+    out.u64(header.salt);
+    out.u64(header.start.term);
+    out.u64(header.start.zxid);
+    out.u64(header.start.checksum);
+    out.u64(header.batch_before);
+    out.u64(header.size);
+    header.checksum = hash64(out.bytes().subspan(start));
+    out.u64(header.checksum);
+    ASSERT(out.size() - start == segment_header_size);
+}
+
+Result<SegmentHeader> decode_segment_header(Bytes bytes, const std::string& path) {
+    if (bytes.size() < segment_header_size) return damage(path, 0, "shorter than its header");
+    bytes = bytes.first(segment_header_size);
+    if (as_text(bytes.first(magic.size())) != magic)
+        return damage(path, 0, "it does not begin as a log does");
+    Reader in(bytes.subspan(magic.size()));
+    uint32_t format = in.u32();
+    in.u32();
+    SegmentHeader header;
+    header.ensemble = in.u64();
+    header.number = in.u64();
+    header.salt = in.u64();
+    header.start.term = in.u64();
+    header.start.zxid = in.u64();
+    header.start.checksum = in.u64();
+    header.batch_before = in.u64();
+    header.size = in.u64();
+    header.checksum = in.u64();
+    if (header.checksum != hash64(bytes.first(segment_header_size - 8)))
+        return damage(path, 0, "the header's checksum does not hold");
+    if (format != log_format)
+        return Error{.text = path + ": format " + std::to_string(format) +
+                             "; this version reads format " + std::to_string(log_format)};
+    return header;
+}
+
+uint64_t seal_record(uint8_t* record, uint32_t kind, uint64_t batch, uint64_t previous,
+                     uint64_t seed) {
+    store_u32(record + 12, kind);
+    store_u64(record + 16, batch);
+    store_u64(record + 24, previous);
+    size_t covered = record_head_size - 8 + load_u32(record + 8);
+    uint64_t checksum = hash64(Bytes(record + 8, covered), seed);
+    store_u64(record, checksum);
+    return checksum;
+}
+
+namespace {
+
+// Why a record whose checksum holds cannot stand where it does; nothing: it can.
+const char* misplaced(const Record& record, const SegmentEnd& end, Entry& entry) {
+    if (record.previous != end.chain) return "it does not follow the record before it";
+    uint64_t batch = end.batch_ended ? end.batch + 1 : end.batch;
+    if (record.batch != batch) return "its batch does not follow";
+    uint32_t kind = record.kind & ~uint32_t{record_last_of_batch};
+    if (kind == record_end) return nullptr;
+    if (kind != record_entry || !decode(record.payload, entry)) return "it is no entry";
+    if (entry.zxid != end.last.zxid + 1 || entry.term < end.last.term)
+        return "its zxid does not follow";
+    return nullptr;
+}
+
+// What to make of the end of the last segment.
+Result<SegmentEnd> judge_end(Bytes file, const SegmentHeader& header, const std::string& path,
+                             SegmentEnd end) {
+    uint64_t torn = end.batch_ended ? end.batch + 1 : end.batch;
+    std::optional<size_t> later = later_batch(file, end.offset, torn, header.checksum);
+    if (later)
+        return damage(path, end.offset, "the record is bad, yet a later one, synced after it, is "
+                                        "good at offset " + std::to_string(*later));
+    end.torn_bytes = last_used(file.subspan(end.offset));
+    return end;
+}
+
+}  // namespace
+
+Result<SegmentEnd> read_segment(
+    Bytes file, const SegmentHeader& header, const std::string& path,
+    const std::optional<Position>& until,
+    const std::function<Result<void>(const Entry& entry, uint64_t checksum)>& entry_found) {
+    SegmentEnd end{.last = header.start,
+                   .chain = header.start.checksum,
+                   .batch = header.batch_before,
+                   .offset = segment_header_size,
+                   .torn_bytes = 0,
+                   .batch_ended = true};
+    if (file.size() < header.size)
+        return damage(path, file.size(), "the file ends here, and should at " +
+                                             std::to_string(header.size));
+    for (;;) {
+        if (until && end.last.zxid == until->zxid) {
+            if (end.last == *until) return end;
+            return damage(path, end.offset, "the next segment starts elsewhere");
+        }
+        std::optional<Record> record = record_at(file, end.offset, header.checksum);
+        if (!record) {
+            if (!until) return judge_end(file, header, path, end);
+            return damage(path, end.offset, "no good record, but the log goes on from zxid " +
+                                                std::to_string(until->zxid));
+        }
+        Entry entry;
+        if (const char* why = misplaced(*record, end, entry))
+            return damage(path, end.offset, why);
+        bool is_entry = (record->kind & 0xff) == record_entry;
+        if (is_entry) {
+            if (Result<void> taken = entry_found(entry, record->checksum); !taken)
+                return taken.error();
+            end.last.term = entry.term;
+            end.last.zxid = entry.zxid;
+            end.last.checksum = record->checksum;
+        }
+        end.chain = record->checksum;
+        end.batch = record->batch;
+        end.batch_ended = (record->kind & record_last_of_batch) != 0;
+        end.offset += record_head_size + record->length;
+    }
+}
+
+}  // namespace zk

@@ -1,0 +1,105 @@
+// state_record.cc -- see state_record.h.
+
+#include "storage/state_record.h"
+
+#include <cstring>
+
+#include "base/hash.h"
+
+namespace zk {
+
+namespace {
+
+constexpr std::string_view magic = "ZKDVOTE\n";
+constexpr uint32_t record_format = 1;
+constexpr size_t record_size = 64;
+
+std::string file_path(const std::string& directory, int number) {
+    return directory + "/vote." + std::to_string(number);
+}
+
+void encode(Buffer& out, const StateRecord& record) {
+    out.append(magic);
+    out.u32(record_format);
+    out.u32(record.node);
+    out.u64(record.ensemble);
+    out.u64(record.seed);
+    out.u64(record.term);
+    out.u32(record.vote);
+    out.u32(0);
+    out.u64(record.sequence);
+    out.u64(hash64(out.bytes()));
+    ASSERT(out.size() == record_size);
+}
+
+std::optional<StateRecord> decode(Bytes bytes) {
+    if (bytes.size() != record_size) return std::nullopt;
+    if (load_u64(bytes.data() + record_size - 8) != hash64(bytes.first(record_size - 8)))
+        return std::nullopt;
+    Reader in(bytes);
+    StateRecord record;
+    if (as_text(in.bytes(magic.size())) != magic || in.u32() != record_format)
+        return std::nullopt;
+    record.node = in.u32();
+    record.ensemble = in.u64();
+    record.seed = in.u64();
+    record.term = in.u64();
+    record.vote = in.u32();
+    in.u32();
+    record.sequence = in.u64();
+    return record;
+}
+
+}  // namespace
+
+Result<std::optional<StateRecord>> load_record(Io& io, const std::string& directory) {
+    Result<std::vector<std::string>> names = io.list(directory);
+    if (!names) return names.error();
+    std::optional<StateRecord> best;
+    bool any = false;
+    for (int number : {1, 2}) {
+        std::string path = file_path(directory, number);
+        bool there = false;
+        for (const std::string& name : *names) there = there || directory + "/" + name == path;
+        if (!there) continue;
+        any = true;
+        uint8_t bytes[record_size];
+        Result<size_t> got = io.read_at(path, 0, bytes);
+        if (!got) return got.error();
+        std::optional<StateRecord> record = decode(Bytes(bytes, *got));
+        if (record && (!best || record->sequence > best->sequence)) best = record;
+    }
+    if (any && !best)
+        return Error{.text = directory + ": neither vote.1 nor vote.2 is whole; this node does not "
+                                         "know who it is"};
+    return best;
+}
+
+Result<void> store_record(Io& io, const std::string& directory, StateRecord& record) {
+    ++record.sequence;
+    Buffer bytes;
+    encode(bytes, record);
+    for (int number : {1, 2}) {
+        std::string path = file_path(directory, number);
+        Result<uint64_t> size = io.file_size(path);
+        std::vector<DiskOp> ops;
+        // A file that is made anew gets its name when it is whole.
+        bool fresh = !size || *size != record_size;
+        std::string at = fresh ? path + ".tmp" : path;
+        auto add = [&](DiskOpKind kind, const std::string& on, std::string to, Bytes data) {
+            ops.push_back({.kind = kind, .path = on, .to = std::move(to), .offset = 0,
+                           .size = record_size, .data = data});
+        };
+        if (fresh) add(DiskOpKind::create, at, {}, {});
+        add(DiskOpKind::write, at, {}, bytes.bytes());
+        add(DiskOpKind::sync, at, {}, {});
+        if (fresh) add(DiskOpKind::rename, at, path, {});
+        if (fresh) add(DiskOpKind::sync_dir, directory, {}, {});
+        DiskResult done = io.run(ops);
+        if (done.error != 0)
+            return Error{.text = path + ": " + strerror(done.error), .code = done.error};
+    }
+    return {};
+}
+
+}  // namespace zk

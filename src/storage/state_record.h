@@ -1,0 +1,32 @@
+// state_record.h -- the little that a node must remember besides log and snapshots: who it is, its
+// ensemble, its term and its vote.
+//
+// Layer 3. Two files, `vote.1` and `vote.2`, of 64 bytes each; the second is written after the first is
+// synced, so one of them is whole whatever happens. The newer good one counts.
+
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/io.h"
+
+namespace zk {
+
+struct StateRecord {
+    uint64_t ensemble = 0;  // made by chance when the ensemble forms
+    uint64_t seed = 0;      // of the state's hashes, the same for all members
+    uint32_t node = 0;
+    uint64_t term = 0;
+    uint32_t vote = 0;
+    uint64_t sequence = 0;  // of writes of this record
+
+    bool operator==(const StateRecord&) const = default;
+};
+
+// Nothing: neither file is there. Error: files, but no good one.
+Result<std::optional<StateRecord>> load_record(Io& io, const std::string& directory);
+// Waits for the disk.
+Result<void> store_record(Io& io, const std::string& directory, StateRecord& record);
+
+}  // namespace zk
