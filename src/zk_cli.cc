@@ -68,5 +68,8 @@ int main(int argc, char** argv) {
         printf("zk-cli %.*s\n", static_cast<int>(cli_version.size()), cli_version.data());
         return 0;
     }
-    return run(*start);
+    // Not exit(): libuv would wait there for a name server that does not answer.
+    int status = run(*start);
+    fflush(nullptr);
+    _exit(status);
 }

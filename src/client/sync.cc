@@ -62,6 +62,7 @@ struct SyncClient::Inside {
 namespace {
 
 constexpr uint64_t no_deadline = UINT64_MAX;
+constexpr uint64_t lookup_ms_max = 100;  // that the end waits for a lookup under way
 
 template <typename T>
 void close_handle(T& handle) {
@@ -127,11 +128,19 @@ SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
 }
 
 SyncClient::~SyncClient() {
-    in_->end_client(Inside::End::abandon);
-    close_handle(in_->alarm);
-    for (Inside::Signal& each : in_->signals) close_handle(each.handle);
-    uv_run(&in_->loop, UV_RUN_DEFAULT);
-    int failed = uv_loop_close(&in_->loop);
+    Inside& in = *in_;
+    in.end_client(Inside::End::abandon);
+    for (Inside::Signal& each : in.signals) close_handle(each.handle);
+    uv_unref(reinterpret_cast<uv_handle_t*>(&in.alarm));
+    in.run_until([&] { return uv_loop_alive(&in.loop) == 0; }, in.now_ms() + lookup_ms_max);
+    if (uv_loop_alive(&in.loop) != 0) {
+        // A name that is still being looked up, which nothing can stop: it keeps its memory.
+        static_cast<void>(in_.release());
+        return;
+    }
+    close_handle(in.alarm);
+    uv_run(&in.loop, UV_RUN_DEFAULT);
+    int failed = uv_loop_close(&in.loop);
     ASSERT(failed == 0);
 }
 
