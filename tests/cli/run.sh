@@ -12,6 +12,7 @@ shopt -s lastpipe  # `... | zk` sets variables here
 cd "$(dirname "$0")/../.." || exit 1
 
 cli=${ZK_CLI:-./zk-cli}
+zkd=${ZKD:-./zkd}
 port=${CLI_TEST_PORT:-24100}
 server=
 zkd_pid=
@@ -30,7 +31,7 @@ done
 # -- a server ------------------------------------------------------------------------------------
 
 start_zkd() {
-    ./zkd "$dir/zk.conf" >>"$dir/zkd.log" 2>&1 &
+    "$zkd" "$dir/zk.conf" >>"$dir/zkd.log" 2>&1 &
     zkd_pid=$!
     if ! "$cli" -server "$server" -waitforconnection -timeout 10000 exists / >/dev/null; then
         echo "zkd did not start:" >&2
