@@ -30,6 +30,7 @@ public:
     }
     uint64_t turns() const { return turns_; }
     bool interrupted() const { return interrupted_; }
+    void forget_interrupt() { interrupted_ = false; }
     static uint64_t now_ns() { return uv_hrtime(); }
 
 private:
