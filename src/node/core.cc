@@ -133,7 +133,16 @@ bool Core::turn() {
     forget_watches();
     if (stage_ != StopStage::running) stop_step();
     next_turn_us_ = now_us_ + tick_us;
-    return state_->zxid() < quorum_->committed() || !gone_.empty();
+    return state_->zxid() < quorum_->committed() || !gone_.empty() || may_resume();
+}
+
+// Has the flush, or an apply, made room for somebody who waits? Nothing else would wake us.
+bool Core::may_resume() {
+    for (ClientId id : waiting_) {
+        Client* client = find_client(id);
+        if (client != nullptr && !client->gone && may_take(*client)) return true;
+    }
+    return false;
 }
 
 void Core::resume_waiting() {

@@ -117,6 +117,7 @@ private:
     void flush();
     void stop_step();
     void resume_waiting();
+    bool may_resume();
     Client* find_client(ClientId id) {
         return id < clients_.size() ? clients_[id].get() : nullptr;
     }

@@ -1,0 +1,260 @@
+#!/usr/bin/python3
+"""Does to a real zkd what a port on the Internet has done to it, and looks that only the sender pays.
+
+After each attack a witness, who was connected all along, must be answered at once and correctly, and
+the server's memory must not have grown beyond what its limits allow.
+
+    hostile.py --zkd ./zkd [--seed N] [--connections 10000]
+"""
+import argparse
+import os
+import random
+import resource
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from crash import CREATE, GET, Connection, frame, text  # noqa: E402
+
+MEGABYTE = 1 << 20
+HANDSHAKE_MS = 3000
+OUTPUT_LIMIT = 8 * MEGABYTE
+
+
+class Target:
+    def __init__(self, zkd, port):
+        self.directory = tempfile.mkdtemp(prefix="zkd-hostile-")
+        self.port = port
+        conf = os.path.join(self.directory, "zk.conf")
+        with open(conf, "w") as out:
+            out.write(f"clientPort {port}\nclientPortAddress 127.0.0.1\n"
+                      f"dataDir {self.directory}/data\ntickTime 2000\nmaxClientCnxns 0\n"
+                      f"nio.sessionlessCnxnTimeout {HANDSHAKE_MS}\n"
+                      f"maxResponseBytes {OUTPUT_LIMIT}\nclientOutputLimit {OUTPUT_LIMIT}\n")
+        self.log_path = os.path.join(self.directory, "log")
+        self.log = open(self.log_path, "wb")
+        self.process = subprocess.Popen([zkd, conf], stdout=self.log, stderr=self.log)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("zkd did not start: " + self.said())
+                time.sleep(0.01)
+        self.witness = Connection(port)
+        err, _, _ = self.witness.call(CREATE, self.witness.create(b"/witness", b"w"))
+        assert err == 0
+
+    def said(self):
+        with open(self.log_path, "rb") as log:
+            return log.read().decode(errors="replace")
+
+    def resident(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            for line in status:
+                if line.startswith("VmRSS"):
+                    return int(line.split()[1]) * 1024
+        raise RuntimeError("zkd is gone: " + self.said()[-2000:])
+
+    def check_witness(self):
+        assert self.process.poll() is None, "zkd ended: " + self.said()[-2000:]
+        before = time.monotonic()
+        err, body, _ = self.witness.call(GET, text(b"/witness") + b"\0")
+        took = time.monotonic() - before
+        assert err == 0 and body[4:5] == b"w", (err, body)
+        assert took < 2.0, f"the witness waited {took:.1f} s"
+
+    def raw(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.directory)
+
+
+def closed(sock, patience=10):
+    """Reads until the other side closes; False if it does not."""
+    sock.settimeout(patience)
+    try:
+        while sock.recv(65536):
+            pass
+        return True
+    except ConnectionError:
+        return True
+    except socket.timeout:
+        return False
+
+
+def bad_lengths(target, chance):
+    for length in (-1, -2147483648, 2147483647, 1048576, 0, 7):
+        for with_session in (False, True):
+            sock = Connection(target.port).socket if with_session else target.raw()
+            payload = b"x" * max(0, min(length, 64))
+            sock.sendall(struct.pack(">i", length) + payload)
+            if length == 7 and not with_session:
+                sock.sendall(b"")
+            assert closed(sock), f"length {length} was not refused"
+            sock.close()
+
+
+def random_frames(target, chance):
+    for _ in range(300):
+        connection = Connection(target.port)
+        try:
+            for _ in range(chance.randrange(1, 20)):
+                op = chance.choice([chance.randrange(0, 110), chance.randrange(-2**31, 2**31),
+                                    CREATE, GET, 14, 22, 101, 105, 106, 100])
+                body = chance.randbytes(chance.randrange(0, 200))
+                connection.socket.sendall(connection.encode(op, body))
+        except OSError:
+            pass
+        connection.close()
+
+
+def cut_frames(target, chance):
+    whole = frame(struct.pack(">ii", 1, CREATE) + Connection.create(None, b"/c", b"d"))
+    for end in range(len(whole)):
+        connection = Connection(target.port)
+        connection.socket.sendall(whole[:end])
+        connection.close()
+        sock = target.raw()
+        sock.sendall(frame(struct.pack(">iqiq", 0, 0, 4000, 0) + text(b"\0" * 16))[:end])
+        sock.close()
+
+
+def bad_paths(target, chance):
+    connection = Connection(target.port)
+    for path in (b"/a\0b", b"/..", b"/a/../b", b"/\xff\xfe", b"/\xc0\x80", b"/a//b", b"", b"a",
+                 b"/\xed\xa0\x80", b"/" + b"x" * 900000, b"/" * 100000, b"/\xf0\x9f\x98\x80"):
+        err, _, _ = connection.call(CREATE, connection.create(path, b""))
+        want = (0,) if len(path) == 900001 else (-8, -101)
+        assert err in want, (path[:20], err)
+        for op, body in ((GET, text(path) + b"\1"), (3, text(path) + b"\1"), (8, text(path) + b"\1"),
+                         (106, text(path) + struct.pack(">i", 1)),
+                         (18, text(path) + struct.pack(">i", 3))):
+            connection.call(op, body)
+    connection.close()
+
+
+def other_protocols(target, chance):
+    for hello, said in ((b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP"),
+                        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200, "TLS")):
+        sock = target.raw()
+        sock.sendall(hello)
+        assert closed(sock), hello[:4]
+        lines = [line for line in target.said().splitlines() if said in line]
+        assert len(lines) == 1, lines
+
+
+def never_reads(target, chance):
+    setup = Connection(target.port)
+    err, _, _ = setup.call(CREATE, setup.create(b"/big", b"b" * 900000))
+    assert err == 0, err
+    before = target.resident()
+    greedy = Connection(target.port)
+    greedy.socket.settimeout(1)
+    burst = b"".join(greedy.encode(GET, text(b"/big") + b"\0") for _ in range(2000))
+    try:
+        greedy.socket.sendall(burst)
+    except (socket.timeout, OSError):
+        pass
+    for _ in range(20):
+        target.check_witness()
+        time.sleep(0.02)
+    grown = target.resident() - before
+    assert grown < 64 * MEGABYTE, f"{grown >> 20} MB for a client that does not read"
+    greedy.close()
+    setup.close()
+
+
+def half_frames(target, chance):
+    """A megabyte but for its last byte, from many at once: bounded in all."""
+    before = target.resident()
+    socks = []
+    for _ in range(100):
+        connection = Connection(target.port)
+        connection.socket.sendall(struct.pack(">i", 1000000) + b"h" * 999000)
+        socks.append(connection)
+    target.check_witness()
+    grown = target.resident() - before
+    assert grown < 300 * MEGABYTE, f"{grown >> 20} MB for half frames"
+    for connection in socks:
+        connection.close()
+
+
+def make_silent(count):
+    def silent(target, chance):
+        """Connections that send nothing."""
+        before = target.resident()
+        socks = [target.raw() for _ in range(count)]
+        target.check_witness()
+        each = (target.resident() - before) / count
+        assert each < 4096, f"{each:.0f} bytes for an idle connection"
+        deadline = time.monotonic() + 4 * HANDSHAKE_MS / 1000
+        while socks and time.monotonic() < deadline:
+            target.check_witness()
+            socks[0].settimeout(0.5)
+            try:
+                if not socks[0].recv(1):
+                    socks.pop(0).close()
+            except socket.timeout:
+                pass
+            except ConnectionError:
+                socks.pop(0).close()
+        assert not socks, f"{len(socks)} silent connections are still open"
+    return silent
+
+
+def many_watches_on_nothing(target, chance):
+    connection = Connection(target.port)
+    for batch in range(20):
+        burst = b"".join(connection.encode(3, text(b"/none/%d/%d" % (batch, i)) + b"\1")
+                         for i in range(500))
+        connection.socket.sendall(burst)
+        for _ in range(500):
+            connection.read_frame()
+    connection.close()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--zkd", default="./zkd")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--port", type=int, default=22191)
+    parser.add_argument("--connections", type=int, default=10000)
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    count = min(options.connections, hard - 200)
+    print(f"hostile input: seed {seed}, {count} silent connections")
+    attacks = [bad_lengths, random_frames, cut_frames, bad_paths, other_protocols, never_reads,
+               half_frames, make_silent(count), many_watches_on_nothing]
+    target = Target(os.path.abspath(options.zkd), options.port)
+    passed = failed = 0
+    for attack in attacks:
+        try:
+            attack(target, random.Random(seed))
+            target.check_witness()
+            passed += 1
+        except Exception as failure:  # noqa: whatever it is, the attack hurt
+            failed += 1
+            print(f"{attack.__name__}: {type(failure).__name__}: {failure}")
+            if target.process.poll() is not None:
+                print(target.said()[-3000:])
+                break
+    target.end()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
