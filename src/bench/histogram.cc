@@ -10,6 +10,7 @@ namespace zk {
 // place = shift * fine + (value >> shift), and value >> shift lies in [fine, 2 * fine).
 uint64_t Histogram::highest_in(size_t place) {
     if (place < 2 * fine) return place;
+    if (place == places - 1) return UINT64_MAX;
     size_t shift = place / fine - 1;
     uint64_t mantissa = place - shift * fine;
     return ((mantissa + 1) << shift) - 1;

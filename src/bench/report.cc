@@ -147,16 +147,16 @@ void Report::print_row(const Tally& tally) {
                "s/100k ops", "s/100k");
     }
     headed_ = true;
-    const Histogram& latency = tally.latency;
+    printf("%-9s %11s %10s", tally.workload.c_str(),
+           grouped(static_cast<double>(tally.total())).c_str(),
+           grouped(per_second(tally)).c_str());
+    bool timed = tally.latency.count() > 0;
+    for (double percent : {50.0, 90.0, 99.0, 99.9, 100.0})
+        printf(" %9s", timed ? short_ms(tally.latency.percentile(percent)).c_str() : "-");
     std::string cpu = tally.servers_known
                           ? format("%.3f", cpu_per_100k(tally.server_cpu_seconds, tally))
                           : "-";
-    printf("%-9s %11s %10s %9s %9s %9s %9s %9s %11s %9.3f %8llu\n", tally.workload.c_str(),
-           grouped(static_cast<double>(tally.total())).c_str(),
-           grouped(per_second(tally)).c_str(), short_ms(latency.percentile(50)).c_str(),
-           short_ms(latency.percentile(90)).c_str(), short_ms(latency.percentile(99)).c_str(),
-           short_ms(latency.percentile(99.9)).c_str(), short_ms(latency.max()).c_str(),
-           cpu.c_str(), cpu_per_100k(tally.own_cpu_seconds, tally),
+    printf(" %11s %9.3f %8llu\n", cpu.c_str(), cpu_per_100k(tally.own_cpu_seconds, tally),
            static_cast<unsigned long long>(tally.errors));
     if (tally.errors > 0) remarks_.push_back(tally.workload + ": " + describe_errors(tally));
     if (!tally.note.empty()) remarks_.push_back(tally.workload + ": " + tally.note);
