@@ -1,6 +1,7 @@
 // zkd.cc -- the server's main: settings, directories, the node and its world. Wiring, nothing else.
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -111,8 +112,11 @@ bool make_directory(const std::string& path, bool create, const char* key) {
         LOG(error, "%s %s does not exist, and datadir.autocreate is false", key, path.c_str());
         return false;
     }
-    // One level only: a missing parent is more likely a slip of the pen.
-    if (mkdir(path.c_str(), 0750) == 0) return true;
+    // With its parents, as ZooKeeper makes it.
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1))
+        mkdir(path.substr(0, slash).c_str(), 0750);
+    if (mkdir(path.c_str(), 0750) == 0 || errno == EEXIST) return true;
     LOG(error, "%s %s cannot be made: %s", key, path.c_str(), strerror(errno));
     return false;
 }
@@ -144,6 +148,9 @@ bool lock_directory(const std::string& path) {
 void set_up_process() {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of that write, as a full disk is
+    // The lanes' threads allocate next to nothing: no heaps of their own for them.
+    mallopt(M_ARENA_MAX, 1);
     // Huge pages would make each page touched under a snapshot's child a copy of 2 MB.
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     rlimit files{};
@@ -151,6 +158,21 @@ void set_up_process() {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+}
+
+int failed(const Error& error, int status) {
+    LOG(error, "%s", error.text.c_str());
+    return status;
+}
+
+// The log may well outlive the terminal, and what else writes to stderr belongs there too.
+bool open_log(const std::string& path) {
+    if (path.empty()) return true;
+    int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    bool good = file >= 0 && dup2(file, STDERR_FILENO) >= 0;
+    if (!good) LOG(error, "logFile %s: %s", path.c_str(), strerror(errno));
+    if (file >= 0) close(file);
+    return good;
 }
 
 int serve(const Config& config) {
@@ -166,26 +188,23 @@ int serve(const Config& config) {
                   "a crash of the machine loses data");
     if (config.skip_acl) LOG(warn, "skipACL=yes: access lists are not looked at");
     UvIo io;
+    // Before the data is read, which may take a while: a port that is taken should show at once.
+    Result<void> done = io.bind({.address = config.client_address,
+                                 .port = config.client_port,
+                                 .backlog = config.client_backlog,
+                                 .keepalive = config.client_keepalive});
+    if (!done) return failed(done.error(), exit_error);
     Node node(io, config);
-    Result<void> started = node.start();
-    if (!started) {
-        LOG(error, "%s", started.error().text.c_str());
-        return exit_data;
-    }
-    Result<void> listening = io.listen({.address = config.client_address,
-                                        .port = config.client_port,
-                                        .backlog = config.client_backlog,
-                                        .keepalive = config.client_keepalive});
-    if (!listening) {
-        LOG(error, "%s", listening.error().text.c_str());
-        return exit_error;
-    }
-    LOG(info, "zkd " ZKD_VERSION " ready on %s:%u (pid %d, data in %s)",
-        config.client_address.empty() ? "*" : config.client_address.c_str(), config.client_port,
+    done = node.start();
+    if (!done) return failed(done.error(), exit_error);
+    done = io.listen(node);
+    if (!done) return failed(done.error(), exit_error);
+    LOG(info, "zkd " ZKD_VERSION " ready on %s (pid %d, data in %s)", io.port_name().c_str(),
         static_cast<int>(getpid()), config.data_dir.c_str());
     int status = io.run(node);
     if (status == 0) LOG(info, "stopped");
-    return status;
+    // Not by way of the destructors: to free a big tree takes longer than to end the process.
+    _exit(status);
 }
 
 }  // namespace
@@ -214,6 +233,7 @@ int main(int count, char** words) {
         fputs(config_report(settings).c_str(), stdout);
         return 0;
     }
+    if (!open_log(settings.config.log_file)) return exit_config;
     log_set_level(settings.config.log_level);
     for (const std::string& warning : settings.warnings) LOG(warn, "%s", warning.c_str());
     return serve(settings.config);

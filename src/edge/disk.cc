@@ -3,16 +3,21 @@
 #include "edge/disk.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace zk {
 
 namespace {
 
-constexpr size_t zero_slice = 256 * 1024;
+constexpr size_t zeros_bytes = 256 * 1024;
+constexpr size_t slice_bytes = 1024 * 1024;
+static_assert(slice_bytes % zeros_bytes == 0);
 
 int write_all(int file, Bytes bytes, uint64_t offset) {
     while (!bytes.empty()) {
@@ -34,22 +39,106 @@ int sync_directory(const std::string& path) {
     return error;
 }
 
-// Real zeros, so that a later fdatasync finds no extent to convert and has less to write.
-int fill(int file, uint64_t size) {
-    int error = posix_fallocate(file, 0, static_cast<off_t>(size));
-    if (error != 0 && error != EOPNOTSUPP && error != EINVAL) return error;
-    static const uint8_t zeros[zero_slice] = {};
-    for (uint64_t at = 0; at < size; at += zero_slice) {
-        size_t part = static_cast<size_t>(std::min<uint64_t>(zero_slice, size - at));
-        error = write_all(file, Bytes(zeros, part), at);
+}  // namespace
+
+DiskResult FileDisk::run(std::span<const DiskOp> ops) {
+    uint64_t started_ns = uv_hrtime();
+    DiskResult result;
+    // Only between lists: within one, a file that was written must be the one that is synced.
+    if (names_seen_ != names_.load(std::memory_order_acquire)) close_file();
+    for (const DiskOp& op : ops) {
+        result.error = run_one(op);
+        if (result.error != 0) {
+            result.failed_op = static_cast<uint32_t>(&op - ops.data());
+            break;
+        }
+    }
+    result.took_us = (uv_hrtime() - started_ns) / 1000;
+    return result;
+}
+
+int FileDisk::run_one(const DiskOp& op) {
+    int error = 0;
+    switch (op.kind) {
+    case DiskOpKind::create: return create(op);
+    case DiskOpKind::write:
+        error = open_file(op.path);
+        return error != 0 ? error : write_all(file_, op.data, op.offset);
+    case DiskOpKind::sync:
+        error = open_file(op.path);
         if (error != 0) return error;
+        return fdatasync(file_) == 0 ? 0 : errno;
+    case DiskOpKind::rename: return rename_file(op);
+    case DiskOpKind::remove: return remove_file(op);
+    case DiskOpKind::sync_dir: return sync_directory(op.path);
+    case DiskOpKind::truncate:
+        error = open_file(op.path);
+        if (error != 0) return error;
+        return ftruncate(file_, static_cast<off_t>(op.size)) == 0 ? 0 : errno;
+    }
+    return EINVAL;
+}
+
+int FileDisk::create(const DiskOp& op) {
+    close_file();
+    name_changed();
+    file_ = open(op.path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (file_ < 0) return errno;
+    path_ = op.path;
+    int error = fill(op.size);
+    if (error == 0) return 0;
+    close_file();
+    unlink(op.path.c_str());
+    return error;
+}
+
+// Asks for all the room first, so that a full disk says so at once. Then real zeros: a later sync
+// of what is written over them finds no extent to convert, and has nothing but the data to write.
+int FileDisk::fill(uint64_t size) {
+    static const uint8_t zeros[zeros_bytes] = {};
+    if (size > 0 && fallocate(file_, 0, 0, static_cast<off_t>(size)) != 0 &&
+        errno != EOPNOTSUPP && errno != ENOSYS)
+        return errno;
+    for (uint64_t at = 0; at < size;) {
+        size_t part = static_cast<size_t>(std::min<uint64_t>(zeros_bytes, size - at));
+        int error = write_all(file_, Bytes(zeros, part), at);
+        if (error != 0) return error;
+        at += part;
+        if (pace_ == Pace::gentle && at % slice_bytes == 0 && fdatasync(file_) != 0) return errno;
     }
     return 0;
 }
 
-}  // namespace
+int FileDisk::rename_file(const DiskOp& op) {
+    if (path_ == op.to) close_file();
+    if (rename(op.path.c_str(), op.to.c_str()) != 0) return errno;
+    name_changed();
+    if (path_ == op.path) path_ = op.to;  // the same file by its new name
+    return 0;
+}
 
-FileDisk::~FileDisk() { close_file(); }
+int FileDisk::remove_file(const DiskOp& op) {
+    if (path_ == op.path) close_file();
+    if (unlink(op.path.c_str()) != 0) return errno == ENOENT ? 0 : errno;
+    name_changed();
+    return 0;
+}
+
+// If another lane's change comes between, its turn to be noticed is the next list, as ever.
+void FileDisk::name_changed() {
+    uint64_t before = names_.fetch_add(1, std::memory_order_acq_rel);
+    if (before == names_seen_) names_seen_ = before + 1;
+}
+
+int FileDisk::open_file(const std::string& path) {
+    if (file_ >= 0 && path == path_) return 0;
+    close_file();
+    names_seen_ = names_.load(std::memory_order_acquire);
+    file_ = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file_ < 0) return errno;
+    path_ = path;
+    return 0;
+}
 
 void FileDisk::close_file() {
     if (file_ >= 0) close(file_);
@@ -57,74 +146,36 @@ void FileDisk::close_file() {
     path_.clear();
 }
 
-int FileDisk::open_file(const std::string& path, int flags) {
-    if (file_ >= 0 && path == path_ && (flags & O_CREAT) == 0) return 0;
-    close_file();
-    file_ = open(path.c_str(), flags | O_RDWR | O_CLOEXEC, 0644);
-    if (file_ < 0) return errno;
-    path_ = path;
-    return 0;
-}
-
-DiskResult FileDisk::run(std::span<const DiskOp> ops) {
-    uint64_t start = uv_hrtime();
-    DiskResult result;
-    for (uint32_t i = 0; i < ops.size(); ++i) {
-        result.error = run_one(ops[i]);
-        result.failed_op = i;
-        if (result.error != 0) break;
+Result<size_t> FileDisk::read_at(const std::string& path, uint64_t offset,
+                                 std::span<uint8_t> out) {
+    auto failed = [&](int error) { return Error{path + ": " + strerror(error), error}; };
+    if (names_seen_ != names_.load(std::memory_order_acquire)) close_file();
+    int error = open_file(path);
+    if (error != 0) return failed(error);
+    size_t done = 0;
+    while (done < out.size()) {
+        ssize_t n = pread(file_, out.data() + done, out.size() - done,
+                          static_cast<off_t>(offset + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return failed(errno);
+        if (n == 0) break;
+        done += static_cast<size_t>(n);
     }
-    result.took_us = (uv_hrtime() - start) / 1000;
-    return result;
-}
-
-int FileDisk::run_one(const DiskOp& op) {
-    switch (op.kind) {
-    case DiskOpKind::create: {
-        int error = open_file(op.path, O_CREAT | O_TRUNC);
-        if (error == 0) error = fill(file_, op.size);
-        if (error == 0) return 0;
-        close_file();
-        unlink(op.path.c_str());
-        return error;
-    }
-    case DiskOpKind::write: {
-        int error = open_file(op.path, 0);
-        return error != 0 ? error : write_all(file_, op.data, op.offset);
-    }
-    case DiskOpKind::sync: {
-        int error = open_file(op.path, 0);
-        if (error != 0) return error;
-        return fdatasync(file_) == 0 ? 0 : errno;
-    }
-    case DiskOpKind::rename: {
-        int error = rename(op.path.c_str(), op.to.c_str()) == 0 ? 0 : errno;
-        if (error == 0 && path_ == op.path)
-            path_ = op.to;  // the same file by its new name
-        else if (path_ == op.to)
-            close_file();
-        return error;
-    }
-    case DiskOpKind::remove: {
-        if (path_ == op.path) close_file();
-        if (unlink(op.path.c_str()) == 0 || errno == ENOENT) return 0;
-        return errno;
-    }
-    case DiskOpKind::sync_dir: return sync_directory(op.path);
-    case DiskOpKind::truncate: {
-        int error = open_file(op.path, 0);
-        if (error != 0) return error;
-        return ftruncate(file_, static_cast<off_t>(op.size)) == 0 ? 0 : errno;
-    }
-    }
-    return EINVAL;
+    return done;
 }
 
 void DiskLane::start(uv_async_t* finished) {
     finished_ = finished;
-    ASSERT(uv_mutex_init(&mutex_) == 0);
-    ASSERT(uv_cond_init(&wake_) == 0);
-    ASSERT(uv_thread_create(&thread_, work, this) == 0);
+    int failed = uv_mutex_init(&mutex_) | uv_cond_init(&wake_);
+    ASSERT(failed == 0);
+    // Signals are for the loop's thread: here one would only interrupt a write.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = uv_thread_create(&thread_, work, this);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    ASSERT(failed == 0);
     started_ = true;
 }
 
@@ -132,9 +183,8 @@ void DiskLane::stop() {
     if (!started_) return;
     uv_mutex_lock(&mutex_);
     stopping_ = true;
-    queue_.clear();
-    uv_cond_signal(&wake_);
     uv_mutex_unlock(&mutex_);
+    uv_cond_signal(&wake_);
     uv_thread_join(&thread_);
     uv_cond_destroy(&wake_);
     uv_mutex_destroy(&mutex_);
@@ -142,43 +192,44 @@ void DiskLane::stop() {
 }
 
 void DiskLane::submit(Job job) {
+    ASSERT(started_);
     uv_mutex_lock(&mutex_);
     queue_.push_back(std::move(job));
-    uv_cond_signal(&wake_);
     uv_mutex_unlock(&mutex_);
+    uv_cond_signal(&wake_);
 }
 
-std::vector<DiskLane::Done> DiskLane::take_done() {
-    std::vector<Done> done;
+void DiskLane::take_done(std::vector<Done>& done) {
     uv_mutex_lock(&mutex_);
-    std::swap(done, done_);
+    done.insert(done.end(), done_.begin(), done_.end());
+    done_.clear();
     uv_mutex_unlock(&mutex_);
-    return done;
 }
 
 void DiskLane::work(void* lane) { static_cast<DiskLane*>(lane)->work_loop(); }
 
 void DiskLane::work_loop() {
-    FileDisk disk;
     std::vector<Job> jobs;
+    size_t next = 0;
+    uv_mutex_lock(&mutex_);
     for (;;) {
-        uv_mutex_lock(&mutex_);
-        while (queue_.empty() && !stopping_) uv_cond_wait(&wake_, &mutex_);
-        if (stopping_) {
-            uv_mutex_unlock(&mutex_);
-            return;
+        if (next == jobs.size()) {
+            jobs.clear();
+            next = 0;
+            while (queue_.empty() && !stopping_) uv_cond_wait(&wake_, &mutex_);
+            std::swap(jobs, queue_);
         }
-        std::swap(jobs, queue_);
+        if (stopping_) break;
         uv_mutex_unlock(&mutex_);
-        for (const Job& job : jobs) {
-            Done done{.ticket = job.ticket, .result = disk.run(job.ops)};
-            uv_mutex_lock(&mutex_);
-            done_.push_back(done);
-            uv_mutex_unlock(&mutex_);
-            uv_async_send(finished_);
-        }
-        jobs.clear();
+        const Job& job = jobs[next++];
+        Done done{.ticket = job.ticket, .result = disk_.run(job.ops)};
+        uv_mutex_lock(&mutex_);
+        done_.push_back(done);
+        uv_mutex_unlock(&mutex_);
+        uv_async_send(finished_);
+        uv_mutex_lock(&mutex_);
     }
+    uv_mutex_unlock(&mutex_);
 }
 
 }  // namespace zk

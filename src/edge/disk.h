@@ -1,13 +1,17 @@
-// disk.h -- files, for real: the ops of base/io.h on a disk, at once or on two worker threads.
+// disk.h -- files, for real: the ops of base/io.h, run at once or by a lane's worker thread.
 //
 // Layer 6. `FileDisk` runs lists of ops and keeps the file that it used last open. A `DiskLane` is a
-// thread with a queue: work goes in by value, what became of it comes out through a uv_async_t to the
-// loop's thread. The two threads share nothing but the queue's lock, and never see the state.
+// thread with a FileDisk and a queue: jobs go in by value, what became of them comes out, in order,
+// and a uv_async_t wakes the loop. The threads share the queue's lock and a count of renamed and
+// removed files, and never see the state.
+//
+// That count is how a lane notices that the path of its open file may mean another file by now.
 
 #pragma once
 
 #include <uv.h>
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -15,20 +19,37 @@
 
 namespace zk {
 
+using NameChanges = std::atomic<uint64_t>;
+
 class FileDisk {
 public:
-    FileDisk() = default;
+    // gentle: big work goes in slices, each on the disk before the next, so that the log's syncs,
+    // which may have to wait for all that was written before, never wait for much.
+    enum class Pace : uint8_t { at_once, gentle };
+
+    FileDisk(NameChanges& names, Pace pace) : names_(names), pace_(pace) {}
     FileDisk(const FileDisk&) = delete;
     FileDisk& operator=(const FileDisk&) = delete;
-    ~FileDisk();
+    ~FileDisk() { close_file(); }
 
+    // Stops at the first op that fails.
     DiskResult run(std::span<const DiskOp> ops);
+    Result<size_t> read_at(const std::string& path, uint64_t offset, std::span<uint8_t> out);
 
 private:
-    int run_one(const DiskOp& op);  // an errno, or 0
-    int open_file(const std::string& path, int flags);
+    // Each returns an errno, or 0.
+    int run_one(const DiskOp& op);
+    int create(const DiskOp& op);
+    int fill(uint64_t size);
+    int rename_file(const DiskOp& op);
+    int remove_file(const DiskOp& op);
+    int open_file(const std::string& path);
     void close_file();
+    void name_changed();
 
+    NameChanges& names_;
+    Pace pace_;
+    uint64_t names_seen_ = 0;  // as of when the open file was opened, or this lane's last change
     std::string path_;  // of the open file
     int file_ = -1;
 };
@@ -44,25 +65,31 @@ public:
         DiskResult result;
     };
 
+    DiskLane(NameChanges& names, FileDisk::Pace pace) : disk_(names, pace) {}
+
     // `finished` wakes the loop; the lane does not own it.
     void start(uv_async_t* finished);
-    // Waits for what is under way and forgets the rest. Called before the async handle closes.
+    // Waits for the list that is under way and forgets the rest. Before the async handle closes.
     void stop();
     void submit(Job job);
-    std::vector<Done> take_done();
+    // Adds what is done to `done`, in order.
+    void take_done(std::vector<Done>& done);
 
 private:
     static void work(void* lane);
     void work_loop();
 
+    FileDisk disk_;  // the thread's
     uv_thread_t thread_{};
     uv_mutex_t mutex_{};
     uv_cond_t wake_{};
     bool started_ = false;
+    uv_async_t* finished_ = nullptr;
+
+    // Under the lock.
     bool stopping_ = false;
     std::vector<Job> queue_;
     std::vector<Done> done_;
-    uv_async_t* finished_ = nullptr;
 };
 
 }  // namespace zk

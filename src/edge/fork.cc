@@ -2,8 +2,10 @@
 
 #include "edge/fork.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -12,103 +14,194 @@
 #include <uv.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace zk {
 
 namespace {
 
-// What the child says of its end; the parent makes a text of it.
-constexpr int exit_write = 10;
-constexpr int exit_sync = 11;
-constexpr int exit_rename = 12;
-constexpr int exit_directory = 13;
-constexpr int exit_full = 14;
+constexpr size_t buffer_bytes = 256 * 1024;
+constexpr uint64_t writeback_bytes = 1024 * 1024;
 
+// The child's file. All that it needs was made before the fork, or is on its stack.
 struct ChildFile {
-    int file;
-    int error;
+    int file = -1;
+    SnapshotChild::Told* told = nullptr;
+    uint8_t* buffer = nullptr;
+    size_t used = 0;
+    uint64_t written = 0;
+    uint64_t started = 0;  // of it, on its way to the disk
 };
 
-bool child_write(void* context, Bytes bytes) {
-    auto* out = static_cast<ChildFile*>(context);
-    while (!bytes.empty()) {
-        ssize_t n = write(out->file, bytes.data(), bytes.size());
+bool failed(ChildFile& out, const char* what) {
+    out.told->failed = what;
+    out.told->error = errno;
+    return false;
+}
+
+// Keeps at most two slices between memory and disk, so that a sync of the log, which may have to
+// wait for them, does not wait long.
+void start_writeback(ChildFile& out) {
+    if (out.written - out.started < writeback_bytes) return;
+    off64_t before = static_cast<off64_t>(out.started);
+    sync_file_range(out.file, 0, before,
+                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                        SYNC_FILE_RANGE_WAIT_AFTER);
+    sync_file_range(out.file, before, static_cast<off64_t>(out.written) - before,
+                    SYNC_FILE_RANGE_WRITE);
+    out.started = out.written;
+}
+
+bool flush(ChildFile& out) {
+    for (size_t at = 0; at < out.used;) {
+        ssize_t n = write(out.file, out.buffer + at, out.used - at);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
-            out->error = n < 0 ? errno : EIO;
-            return false;
-        }
-        bytes = bytes.subspan(static_cast<size_t>(n));
+        if (n < 0) return failed(out, "writing");
+        at += static_cast<size_t>(n);
+    }
+    out.written += out.used;
+    out.used = 0;
+    start_writeback(out);
+    return true;
+}
+
+bool sink_write(void* context, Bytes bytes) {
+    auto& out = *static_cast<ChildFile*>(context);
+    while (!bytes.empty()) {
+        size_t part = std::min(bytes.size(), buffer_bytes - out.used);
+        memcpy(out.buffer + out.used, bytes.data(), part);
+        out.used += part;
+        bytes = bytes.subspan(part);
+        if (out.used == buffer_bytes && !flush(out)) return false;
     }
     return true;
 }
 
-void close_all_but(int keep) {
-    unsigned kept = static_cast<unsigned>(keep);
-    long low = keep > 3 ? syscall(SYS_close_range, 3u, kept - 1, 0u) : 0;
-    long high = syscall(SYS_close_range, kept + 1, ~0u, 0u);
-    if (low == 0 && high == 0) return;
+// All but stderr, which an assertion may need.
+void close_descriptors() {
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+    if (syscall(SYS_close_range, 3u, ~0u, 0u) == 0) return;
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
-    for (int file = 3; file < static_cast<int>(limit.rlim_cur); ++file)
-        if (file != keep) close(file);
+    for (int file = 3; file < static_cast<int>(limit.rlim_cur); ++file) close(file);
 }
 
-[[noreturn]] void run_child(pid_t parent, int file, const char* temporary, const char* path,
-                            const char* directory, WriteSnapshot write_snapshot,
-                            const void* job) {
+// The server's work comes first, and if memory runs out it is the child that should go.
+void step_back() {
+    setpriority(PRIO_PROCESS, 0, 10);
+    constexpr int this_process = 1;
+    constexpr int best_effort_last = (2 << 13) | 7;
+    syscall(SYS_ioprio_set, this_process, 0, best_effort_last);
+    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (file < 0) return;
+    ssize_t written = write(file, "1000", 4);
+    (void)written;
+    close(file);
+}
+
+// Pages that only this process has are those that were copied, by it or for the parent.
+uint64_t private_bytes() {
+    char text[4096];
+    int file = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return 0;
+    ssize_t size = read(file, text, sizeof text - 1);
+    close(file);
+    if (size <= 0) return 0;
+    text[size] = 0;
+    const char* line = strstr(text, "Private_Dirty:");
+    return line == nullptr ? 0 : strtoull(line + strlen("Private_Dirty:"), nullptr, 10) * 1024;
+}
+
+struct Names {
+    const char* temporary;
+    const char* path;
+    const char* directory;
+};
+
+bool write_file(ChildFile& out, const Names& names, WriteSnapshot write_snapshot,
+                const void* job) {
+    out.file = open(names.temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0640);
+    if (out.file < 0) return failed(out, "making the file");
+    if (!write_snapshot(job, {.context = &out, .write = sink_write}) || !flush(out)) {
+        if (out.told->failed == nullptr) out.told->failed = "writing";
+        return false;
+    }
+    if (fsync(out.file) != 0) return failed(out, "syncing the file");
+    if (rename(names.temporary, names.path) != 0) return failed(out, "renaming the file");
+    int directory = open(names.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0 || fsync(directory) != 0) return failed(out, "syncing the directory");
+    out.told->copied_bytes = private_bytes();
+    return true;
+}
+
+[[noreturn]] void run_child(pid_t parent, const sigset_t* signals, ChildFile& out,
+                            const Names& names, WriteSnapshot write_snapshot, const void* job) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
-    close_all_but(file);
-    setpriority(PRIO_PROCESS, 0, 10);
-    ChildFile out{.file = file, .error = 0};
-    if (!write_snapshot(job, {.context = &out, .write = child_write})) {
-        unlink(temporary);
-        _exit(out.error == ENOSPC || out.error == EDQUOT ? exit_full : exit_write);
-    }
-    if (fsync(file) != 0) _exit(exit_sync);
-    if (rename(temporary, path) != 0) _exit(exit_rename);
-    int folder = open(directory, O_RDONLY | O_DIRECTORY);
-    if (folder < 0 || fsync(folder) != 0) _exit(exit_directory);
-    _exit(0);
+    close_descriptors();
+    // libuv's handlers would write to a pipe that is closed, or worse, to what was opened since. A
+    // Ctrl-C of the terminal goes to both processes; the parent decides.
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+    sigprocmask(SIG_SETMASK, signals, nullptr);
+    step_back();
+    _exit(write_file(out, names, write_snapshot, job) ? 0 : 1);
 }
 
-std::string end_text(int status) {
+std::string end_text(int status, const SnapshotChild::Told& told) {
     if (WIFSIGNALED(status))
-        return "the child was ended by signal " + std::to_string(WTERMSIG(status));
-    switch (WEXITSTATUS(status)) {
-    case exit_write: return "the child could not write its file";
-    case exit_full: return "the disk is full";
-    case exit_sync: return "fsync of the file failed";
-    case exit_rename: return "the file could not be given its name";
-    case exit_directory: return "fsync of the directory failed";
-    default: return "the child ended with status " + std::to_string(WEXITSTATUS(status));
-    }
+        return "its process was ended by signal " + std::to_string(WTERMSIG(status));
+    if (told.failed == nullptr)
+        return "its process ended with status " + std::to_string(WEXITSTATUS(status));
+    std::string text = std::string(told.failed) + " failed";
+    return told.error == 0 ? text : text + ": " + strerror(told.error);
+}
+
+std::string directory_of(const std::string& path) {
+    size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 }  // namespace
 
+SnapshotChild::~SnapshotChild() {
+    kill();
+    if (told_ != nullptr) munmap(told_, sizeof *told_);
+}
+
 Result<void> SnapshotChild::start(const std::string& path, WriteSnapshot write,
                                   const void* job) {
     ASSERT(pid_ == 0);
-    temporary_ = path + ".tmp";
-    std::string directory = path.substr(0, path.rfind('/'));
-    int file = open(temporary_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-    if (file < 0)
-        return Error{.text = temporary_ + ": " + strerror(errno), .code = errno};
-    pid_t parent = getpid();
-    uint64_t before = uv_hrtime();
-    pid_t pid = fork();
-    if (pid == 0)
-        run_child(parent, file, temporary_.c_str(), path.c_str(), directory.c_str(), write, job);
-    int error = errno;
-    fork_us_ = (uv_hrtime() - before) / 1000;
-    close(file);
-    if (pid < 0) {
-        unlink(temporary_.c_str());
-        return Error{.text = std::string("fork: ") + strerror(error), .code = error};
+    if (told_ == nullptr) {
+        void* page = mmap(nullptr, sizeof *told_, PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED) return Error{std::string("mmap: ") + strerror(errno), errno};
+        told_ = static_cast<Told*>(page);
     }
+    *told_ = {};
+    temporary_ = path + ".tmp";
+    std::string directory = directory_of(path);
+    Names names{temporary_.c_str(), path.c_str(), directory.c_str()};
+    auto* buffer = static_cast<uint8_t*>(malloc(buffer_bytes));
+    if (buffer == nullptr) return Error{"no memory for a snapshot's buffer", ENOMEM};
+    ChildFile out{.told = told_, .buffer = buffer};
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t parent = getpid();
+    uint64_t started_ns = uv_hrtime();
+    pid_t pid = fork();
+    if (pid == 0) run_child(parent, &before, out, names, write, job);
+    int error = errno;
+    fork_us_ = (uv_hrtime() - started_ns) / 1000;
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    free(buffer);
+    if (pid < 0) return Error{std::string("fork: ") + strerror(error), error};
     pid_ = pid;
     return {};
 }
@@ -119,20 +212,23 @@ bool SnapshotChild::poll(Result<void>& result) {
     pid_t ended = waitpid(pid_, &status, WNOHANG);
     if (ended == 0 || (ended < 0 && errno == EINTR)) return false;
     pid_ = 0;
+    copied_bytes_ = told_->copied_bytes;
     if (ended > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         result = Result<void>();
-    } else {
-        unlink(temporary_.c_str());
-        result = Error{.text = ended > 0 ? end_text(status) : "the child was lost"};
+        return true;
     }
+    unlink(temporary_.c_str());
+    if (ended < 0)
+        result = Error{.text = std::string("its process was lost: ") + strerror(errno)};
+    else
+        result = Error{.text = end_text(status, *told_), .code = told_->error};
     return true;
 }
 
 void SnapshotChild::kill() {
     if (pid_ == 0) return;
     ::kill(pid_, SIGKILL);
-    int status = 0;
-    waitpid(pid_, &status, 0);
+    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) continue;
     pid_ = 0;
     unlink(temporary_.c_str());
 }

@@ -1,8 +1,11 @@
 // fork.h -- a snapshot by a child process that sees memory as it was at the fork.
 //
-// Layer 6. One child at a time. The child dies with its parent, closes every descriptor but its own
-// file (a child that held the sockets would hide the server's death from its clients), and then
-// does nothing but write, fsync, rename and _exit.
+// Layer 6. One child at a time. Its first acts: die with the parent, and close every descriptor (a
+// child that held the sockets would hide the server's death from its clients). Then it does nothing
+// but write `path`.tmp, sync it, give it its name, sync the directory and _exit. What went wrong it
+// leaves in a page of memory that both share; of a child that was killed, nothing stays.
+//
+// While it lives, each page that the parent touches is copied. `copied_bytes` says how much that was.
 
 #pragma once
 
@@ -16,19 +19,34 @@ namespace zk {
 
 class SnapshotChild {
 public:
+    SnapshotChild() = default;
+    SnapshotChild(const SnapshotChild&) = delete;
+    SnapshotChild& operator=(const SnapshotChild&) = delete;
+    ~SnapshotChild();
+
+    // Requires: the last one has ended and `poll` said so.
     Result<void> start(const std::string& path, WriteSnapshot write, const void* job);
-    bool running() const { return pid_ > 0; }
     // Looks whether the child has ended. True: it has, and `result` says how.
     bool poll(Result<void>& result);
-    // Ends it, if there is one; nothing of it stays.
+    // Ends it, if there is one.
     void kill();
 
-    uint64_t fork_us() const { return fork_us_; }  // how long the last fork itself took
+    uint64_t fork_us() const { return fork_us_; }            // how long the last fork took
+    uint64_t copied_bytes() const { return copied_bytes_; }  // while the last child lived
+
+    // What the child tells.
+    struct Told {
+        const char* failed;  // what it was doing; the same address in both processes
+        int error;
+        uint64_t copied_bytes;
+    };
 
 private:
     pid_t pid_ = 0;
     std::string temporary_;
+    Told* told_ = nullptr;  // shared with the child
     uint64_t fork_us_ = 0;
+    uint64_t copied_bytes_ = 0;
 };
 
 }  // namespace zk

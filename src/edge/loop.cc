@@ -1,9 +1,8 @@
-// loop.cc -- see loop.h: the loop, its turn, signals, disk and child. Connections are in net.cc.
+// loop.cc -- see loop.h: the loop, its turn, signals, disk and child.
 
 #include "edge/loop.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +18,8 @@ namespace zk {
 
 namespace {
 
+constexpr uint64_t stop_us_max = 50'000;  // for what clients were told last
+
 Error os_error(const std::string& path) {
     return Error{.text = path + ": " + strerror(errno), .code = errno};
 }
@@ -26,46 +27,51 @@ Error os_error(const std::string& path) {
 }  // namespace
 
 UvIo::UvIo() {
-    ASSERT(uv_loop_init(&loop_) == 0);
+    int failed = uv_loop_init(&loop_);
+    ASSERT(failed == 0);
     uv_prepare_init(&loop_, &prepare_);
     uv_idle_init(&loop_, &idle_);
     uv_timer_init(&loop_, &timer_);
-    uv_async_init(&loop_, &disk_event_, on_disk);
+    failed = uv_async_init(&loop_, &disk_event_, on_disk);
+    ASSERT(failed == 0);
     uv_signal_init(&loop_, &term_);
     uv_signal_init(&loop_, &interrupt_);
     uv_signal_init(&loop_, &child_event_);
     for (uv_handle_t* handle : {reinterpret_cast<uv_handle_t*>(&prepare_),
+                                reinterpret_cast<uv_handle_t*>(&timer_),
                                 reinterpret_cast<uv_handle_t*>(&disk_event_),
                                 reinterpret_cast<uv_handle_t*>(&term_),
                                 reinterpret_cast<uv_handle_t*>(&interrupt_),
                                 reinterpret_cast<uv_handle_t*>(&child_event_)})
         handle->data = this;
     for (DiskLane& lane : lanes_) lane.start(&disk_event_);
-    arena_.reset(new uint8_t[arena_size]);
-    spare_file_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    now_us_ = uv_hrtime() / 1000;
 }
 
 UvIo::~UvIo() {
     for (DiskLane& lane : lanes_) lane.stop();
     child_.kill();
     close_loop();
-    if (spare_file_ >= 0) ::close(spare_file_);
 }
 
-int UvIo::run(Node& node) {
+// Signals are taken from here on: before, they may end the process as they always do.
+Result<void> UvIo::listen(Node& node) {
     node_ = &node;
-    uv_prepare_start(&prepare_, on_prepare);
     uv_signal_start(&term_, on_signal, SIGTERM);
     uv_signal_start(&interrupt_, on_signal, SIGINT);
     uv_signal_start(&child_event_, on_child, SIGCHLD);
+    return port_.listen(node);
+}
+
+int UvIo::run(Node& node) {
+    ASSERT(node_ == &node);
+    uv_prepare_start(&prepare_, on_prepare);
     uv_run(&loop_, UV_RUN_DEFAULT);
-    if (const Error* fatal = node.fatal()) {
-        LOG(error, "%s; nobody knows what is on the disk now, so this process ends",
-            fatal->text.c_str());
-        return 1;
-    }
-    return 0;
+    child_.kill();
+    const Error* fatal = node.fatal();
+    if (fatal == nullptr) return 0;
+    LOG(error, "%s; what is on the disk is not certain any more, so this process ends",
+        fatal->text.c_str());
+    return 1;
 }
 
 void UvIo::on_prepare(uv_prepare_t* handle) { static_cast<UvIo*>(handle->data)->turn(); }
@@ -73,34 +79,48 @@ void UvIo::on_prepare(uv_prepare_t* handle) { static_cast<UvIo*>(handle->data)->
 void UvIo::turn() {
     now_us_ = uv_hrtime() / 1000;
     uint64_t started_us = now_us_;
+    port_.before_turn(started_us);
     bool more = node_->turn();
-    arena_used_ = 0;
-    more_arenas_.clear();
-    free_ids_.insert(free_ids_.end(), freed_ids_.begin(), freed_ids_.end());
-    freed_ids_.clear();
-    if (!lingering_.empty()) close_late();
-    if (node_->fatal() != nullptr || (node_->stopped() && lingering_.empty())) {
-        uv_stop(&loop_);
-        return;
-    }
-    if (more && !uv_is_active(reinterpret_cast<uv_handle_t*>(&idle_)))
-        uv_idle_start(&idle_, [](uv_idle_t*) {});
-    if (!more) uv_idle_stop(&idle_);
+    more = port_.after_turn() || more;
+    now_us_ = 0;
+    longest_turn_us_ = std::max(longest_turn_us_, now_us() - started_us);
+    if (node_->fatal() != nullptr) return uv_stop(&loop_);
     uint64_t next_us = node_->next_turn_us();
-    uint64_t wait_ms = next_us <= now_us_ ? 0 : (next_us - now_us_ + 999) / 1000;
-    uv_timer_start(&timer_, [](uv_timer_t*) {}, wait_ms, 0);
-    longest_turn_us_ = std::max(longest_turn_us_, uv_hrtime() / 1000 - started_us);
+    if (node_->stopped()) {
+        if (stop_by_us_ == 0) stop_by_us_ = now_us_ + stop_us_max;
+        if (port_.all_sent() || now_us_ >= stop_by_us_) return uv_stop(&loop_);
+        next_us = stop_by_us_;
+    }
+    sleep_until(next_us, more);
+    now_us_ = 0;
 }
+
+// The timer is left alone where it fires before it must: a turn too early costs less than setting it
+// in each.
+void UvIo::sleep_until(uint64_t next_us, bool more) {
+    if (more || next_us <= now_us_)
+        uv_idle_start(&idle_, [](uv_idle_t*) {});
+    else
+        uv_idle_stop(&idle_);
+    if (wake_us_ > now_us_ && wake_us_ <= next_us) return;
+    uint64_t wait_ms = next_us <= now_us_ ? 1 : (next_us - now_us_ + 999) / 1000;
+    wake_us_ = now_us_ + wait_ms * 1000;
+    uv_update_time(&loop_);
+    uv_timer_start(&timer_, on_timer, wait_ms, 0);
+}
+
+// The turn follows anyhow.
+void UvIo::on_timer(uv_timer_t* handle) { static_cast<UvIo*>(handle->data)->wake_us_ = 0; }
 
 void UvIo::on_signal(uv_signal_t* handle, int number) {
     auto* io = static_cast<UvIo*>(handle->data);
     if (io->stopping_) {
-        LOG(warn, "second signal: not waiting any longer");
+        LOG(warn, "a second signal: not waiting any longer");
         _exit(1);
     }
     LOG(info, "%s: stopping", number == SIGTERM ? "SIGTERM" : "SIGINT");
     io->stopping_ = true;
-    io->stop_listening();
+    io->port_.stop_listening();
     io->node_->stop();
 }
 
@@ -112,26 +132,33 @@ void UvIo::on_child(uv_signal_t* handle, int) {
 
 void UvIo::on_disk(uv_async_t* handle) {
     auto* io = static_cast<UvIo*>(handle->data);
-    for (Lane lane : {Lane::log, Lane::bulk})
-        for (const DiskLane::Done& done : io->lanes_[static_cast<size_t>(lane)].take_done())
+    for (Lane lane : {Lane::log, Lane::bulk}) {
+        io->done_.clear();
+        io->lanes_[static_cast<size_t>(lane)].take_done(io->done_);
+        for (const DiskLane::Done& done : io->done_)
             io->node_->on_disk(lane, done.ticket, done.result);
+    }
 }
 
 void UvIo::close_loop() {
-    stop_listening();
-    uv_walk(
-        &loop_,
-        [](uv_handle_t* handle, void* self) {
-            if (uv_is_closing(handle)) return;
-            bool connection = handle->type == UV_TCP && handle->data != self;
-            uv_close(handle, connection ? on_closed : nullptr);
-        },
-        this);
+    port_.close_all();
+    for (uv_handle_t* handle : {reinterpret_cast<uv_handle_t*>(&prepare_),
+                                reinterpret_cast<uv_handle_t*>(&idle_),
+                                reinterpret_cast<uv_handle_t*>(&timer_),
+                                reinterpret_cast<uv_handle_t*>(&disk_event_),
+                                reinterpret_cast<uv_handle_t*>(&term_),
+                                reinterpret_cast<uv_handle_t*>(&interrupt_),
+                                reinterpret_cast<uv_handle_t*>(&child_event_)})
+        uv_close(handle, nullptr);
     uv_run(&loop_, UV_RUN_DEFAULT);
-    ASSERT(uv_loop_close(&loop_) == 0);
+    int failed = uv_loop_close(&loop_);
+    ASSERT(failed == 0);
 }
 
-uint64_t UvIo::now_us() { return now_us_; }
+uint64_t UvIo::now_us() {
+    if (now_us_ == 0) now_us_ = uv_hrtime() / 1000;
+    return now_us_;
+}
 
 int64_t UvIo::wall_ms() {
     timespec now{};
@@ -171,23 +198,7 @@ Result<uint64_t> UvIo::file_size(const std::string& path) {
 }
 
 Result<size_t> UvIo::read_at(const std::string& path, uint64_t offset, std::span<uint8_t> out) {
-    int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) return os_error(path);
-    size_t done = 0;
-    while (done < out.size()) {
-        ssize_t n = pread(file, out.data() + done, out.size() - done,
-                          static_cast<off_t>(offset + done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            Error error = os_error(path);
-            ::close(file);
-            return error;
-        }
-        if (n == 0) break;
-        done += static_cast<size_t>(n);
-    }
-    ::close(file);
-    return done;
+    return start_disk_.read_at(path, offset, out);
 }
 
 Result<void> UvIo::fork_snapshot(const std::string& path, WriteSnapshot write,

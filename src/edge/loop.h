@@ -1,61 +1,45 @@
 // loop.h -- the world as libuv offers it: Io for a real node.
 //
-// Layer 6. Owns the loop, the client port with its connections, the disk lanes and the snapshot's
-// child. Decides nothing about data. Callbacks only queue, by Node's on_* functions; the node's turn
-// runs in a prepare handle, right before the loop would sleep:
+// Layer 6. Owns the loop, the client port, the disk lanes and the snapshot's child. Decides nothing
+// about data. Callbacks only queue, by Node's on_* functions; the node's turn runs in a prepare
+// handle, right before the loop would sleep:
 //
 //     poll: reads, accepts, finished disk work  -->  prepare: node.turn(), one write a client  --> poll
 //
-// What is read lies in the arena, one after the other, until the turn is over; then the arena is empty
-// again. So a request is not copied, and an idle connection has no buffer at all.
+// While a turn says that there is more to do, an idle handle keeps the poll from sleeping.
 
 #pragma once
 
 #include <uv.h>
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/io.h"
 #include "edge/disk.h"
 #include "edge/fork.h"
+#include "edge/net.h"
 
 namespace zk {
 
 class Node;
-class UvIo;
 
-// One connection. Freed in its close callback and nowhere else.
-struct Connection {
-    uv_tcp_t tcp{};
-    uv_write_t write{};
-    UvIo* io = nullptr;
-    ClientId id = 0;
-    bool open = false;      // the node knows it and has not closed it
-    bool ended = false;     // the other side is gone; nothing can be sent any more
-    bool writing = false;   // `sending` is in libuv's hands
-    bool closing = false;   // uv_close was called
-    uint64_t close_by_us = 0;
-    Buffer sending;
-    Buffer unsent;  // behind `sending`
-};
-
-class UvIo : public Io {
+class UvIo final : public Io {
 public:
     UvIo();
     ~UvIo() override;
 
-    struct Listen {
-        std::string address;  // empty: all interfaces
-        uint16_t port = 0;
-        int backlog = -1;
-        bool keepalive = false;
-    };
-    Result<void> listen(const Listen& on);
-    // Until the node has stopped. Returns what the process should exit with.
+    // In this order: bind, the node's start, listen, run.
+    Result<void> bind(const ClientPort::Settings& settings) { return port_.bind(settings); }
+    Result<void> listen(Node& node);
+    std::string port_name() const { return port_.name(); }
+    // Until the node has stopped, by SIGTERM or SIGINT, or failed. Returns the process's exit code.
     int run(Node& node);
+
+    // What an operator may want to know of this loop.
     uint64_t longest_turn_us() const { return longest_turn_us_; }
+    uint64_t last_fork_us() const { return child_.fork_us(); }
+    uint64_t last_copied_bytes() const { return child_.copied_bytes(); }
 
     uint64_t now_us() override;
     int64_t wall_ms() override;
@@ -68,35 +52,20 @@ public:
                            std::span<uint8_t> out) override;
     Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                const void* job) override;
-    size_t send(ClientId client, Buffer& bytes) override;
-    void close(ClientId client) override;
-    void pause(ClientId client, bool paused) override;
+    size_t send(ClientId client, Buffer& bytes) override { return port_.send(client, bytes); }
+    void close(ClientId client) override { port_.close(client); }
+    void pause(ClientId client, bool paused) override { port_.pause(client, paused); }
 
 private:
-    static constexpr size_t arena_size = 1u << 20;
-    static constexpr size_t read_size = 64u << 10;
-
     static void on_prepare(uv_prepare_t* handle);
+    static void on_timer(uv_timer_t* handle);
     static void on_signal(uv_signal_t* handle, int number);
     static void on_child(uv_signal_t* handle, int number);
     static void on_disk(uv_async_t* handle);
-    static void on_connection(uv_stream_t* server, int status);
-    static void on_alloc(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
-    static void on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer);
-    static void on_written(uv_write_t* request, int status);
-    static void on_closed(uv_handle_t* handle);
 
     void turn();
-    void stop_listening();
-    void accept_one();
-    void out_of_files();
-    void start_write(Connection& connection);
-    void finish_close(Connection& connection);
-    void close_late();
+    void sleep_until(uint64_t next_us, bool more);
     void close_loop();
-    Connection* find(ClientId id) {
-        return id < connections_.size() ? connections_[id] : nullptr;
-    }
 
     uv_loop_t loop_{};
     uv_prepare_t prepare_{};
@@ -106,27 +75,18 @@ private:
     uv_signal_t term_{};
     uv_signal_t interrupt_{};
     uv_signal_t child_event_{};
-    std::vector<std::unique_ptr<uv_tcp_t>> listeners_;
-    bool listening_ = false;
-    bool keepalive_ = false;
 
     Node* node_ = nullptr;
-    FileDisk start_disk_;
-    DiskLane lanes_[2];
+    ClientPort port_{&loop_};
+    NameChanges names_;
+    FileDisk start_disk_{names_, FileDisk::Pace::at_once};
+    DiskLane lanes_[2] = {{names_, FileDisk::Pace::at_once}, {names_, FileDisk::Pace::gentle}};
+    std::vector<DiskLane::Done> done_;
     SnapshotChild child_;
 
-    std::vector<Connection*> connections_;  // by ClientId
-    std::vector<ClientId> free_ids_;        // usable
-    std::vector<ClientId> freed_ids_;       // usable after this turn
-    std::vector<Connection*> lingering_;     // closed by the node, with bytes still to go out
-    int spare_file_ = -1;                   // given up to accept and refuse when none are left
-    uint64_t last_no_files_us_ = 0;
-
-    std::unique_ptr<uint8_t[]> arena_;
-    size_t arena_used_ = 0;
-    std::vector<std::unique_ptr<uint8_t[]>> more_arenas_;  // full ones of this turn
-
-    uint64_t now_us_ = 0;
+    uint64_t now_us_ = 0;  // 0: to be read
+    uint64_t wake_us_ = 0;  // when the timer fires; 0: it does not
+    uint64_t stop_by_us_ = 0;  // the node has stopped; what is unsent gets until then
     uint64_t longest_turn_us_ = 0;
     bool stopping_ = false;
 };

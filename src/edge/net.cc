@@ -1,277 +1,261 @@
-// net.cc -- the client port and its connections; part of UvIo (loop.h).
-//
-// The happy path of a connection: accept -> node.on_open -> reads into the arena -> node.on_bytes;
-// in the turn node.send -> one write(2). What the socket does not take waits in `unsent` and goes
-// out as it drains. Then, whoever began it:
-//
-//     the other side closes or breaks    node.on_end, and the node calls close() in its turn
-//     the node calls close()             what is unsent goes out, for a while; then uv_close
-//
-// So the node calls close() exactly once for every number, and only then is the number free again.
+// net.cc -- see net.h: connections. Listeners are in listen.cc.
 
-#include <fcntl.h>
-#include <netinet/in.h>
+#include "edge/net.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
-#include "edge/loop.h"
 #include "node/node.h"
 
 namespace zk {
 
 namespace {
 
-constexpr uint64_t linger_us = 2'000'000;  // for what is unsent when the node has closed
-constexpr uint64_t no_files_log_us = 60'000'000;
+constexpr uint64_t close_us_max = 2'000'000;  // for what is unsent or unread when the node closes
+constexpr uint64_t look_us = 100'000;         // how often deadlines are looked at
+constexpr uint64_t trim_us = 5'000'000;
 
-Address address_of(const sockaddr_storage& from) {
-    Address address;
-    if (from.ss_family == AF_INET6) {
-        sockaddr_in6 v6;
-        memcpy(&v6, &from, sizeof v6);
-        memcpy(address.ip, &v6.sin6_addr, 16);
-        address.port = ntohs(v6.sin6_port);
-    } else {
-        sockaddr_in v4;
-        memcpy(&v4, &from, sizeof v4);
-        address.ip[10] = address.ip[11] = 0xff;
-        memcpy(address.ip + 12, &v4.sin_addr, 4);
-        address.port = ntohs(v4.sin_port);
-    }
-    return address;
+uv_stream_t* stream_of(Connection& connection) {
+    return reinterpret_cast<uv_stream_t*>(&connection.tcp);
+}
+
+int file_of(const Connection& connection) {
+    uv_os_fd_t file = -1;
+    int error = uv_fileno(reinterpret_cast<const uv_handle_t*>(&connection.tcp), &file);
+    ASSERT(error == 0);
+    return file;
+}
+
+uv_buf_t whole(Buffer& bytes) {
+    uv_buf_t buffer;
+    buffer.base = reinterpret_cast<char*>(bytes.data());
+    buffer.len = bytes.size();
+    return buffer;
 }
 
 }  // namespace
 
-Result<void> UvIo::listen(const Listen& on) {
-    keepalive_ = on.keepalive;
-    uv_getaddrinfo_t lookup;
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_PASSIVE;
-    std::string port = std::to_string(on.port);
-    std::string name = on.address.empty() ? "*" : on.address;
-    const char* host = on.address.empty() ? "::" : on.address.c_str();
-    // At the start, nobody waits yet: the look-up may.
-    int error = uv_getaddrinfo(&loop_, &lookup, nullptr, host, port.c_str(), &hints);
-    if (error != 0)
-        return Error{.text = "clientPortAddress " + name + ": " + uv_strerror(error)};
-    for (const addrinfo* at = lookup.addrinfo; at != nullptr; at = at->ai_next) {
-        auto listener = std::make_unique<uv_tcp_t>();
-        uv_tcp_init(&loop_, listener.get());
-        listener->data = this;
-        error = uv_tcp_bind(listener.get(), at->ai_addr, 0);
-        if (error == UV_EAFNOSUPPORT && on.address.empty()) {
-            // A machine without IPv6.
-            sockaddr_in any{};
-            uv_ip4_addr("0.0.0.0", on.port, &any);
-            error = uv_tcp_bind(listener.get(), reinterpret_cast<const sockaddr*>(&any), 0);
-        }
-        int backlog = on.backlog > 0 ? on.backlog : 1024;
-        if (error == 0)
-            error = uv_listen(reinterpret_cast<uv_stream_t*>(listener.get()), backlog,
-                              on_connection);
-        listeners_.push_back(std::move(listener));
-        if (error != 0) break;
+// A connection that was just accepted, and already does not block.
+void ClientPort::open(int file, const Address& from) {
+    if (free_ids_.empty()) {
+        free_ids_.push_back(static_cast<ClientId>(connections_.size()));
+        connections_.push_back(nullptr);
     }
-    uv_freeaddrinfo(lookup.addrinfo);
-    listening_ = true;
-    if (error == 0) return {};
-    return Error{.text = "cannot listen on " + name + ":" + port + ": " + uv_strerror(error) +
-                         " (clientPort, clientPortAddress)"};
-}
-
-void UvIo::stop_listening() {
-    if (!listening_) return;
-    listening_ = false;
-    for (auto& listener : listeners_)
-        uv_close(reinterpret_cast<uv_handle_t*>(listener.get()), nullptr);
-}
-
-void UvIo::on_connection(uv_stream_t* server, int status) {
-    auto* io = static_cast<UvIo*>(server->data);
-    if (status == UV_EMFILE || status == UV_ENFILE) return io->out_of_files();
-    if (status != 0 || !io->listening_) return;
+    ClientId id = free_ids_.back();
+    if (!node_->on_open(id, from)) {
+        ::close(file);
+        return;
+    }
+    free_ids_.pop_back();
     auto* connection = new Connection();
-    connection->io = io;
-    uv_tcp_init(&io->loop_, &connection->tcp);
-    connection->tcp.data = connection;
-    auto* handle = reinterpret_cast<uv_handle_t*>(&connection->tcp);
-    auto* stream = reinterpret_cast<uv_stream_t*>(&connection->tcp);
-    sockaddr_storage from{};
-    int size = sizeof from;
-    bool usable = uv_accept(server, stream) == 0 &&
-                  uv_tcp_getpeername(&connection->tcp, reinterpret_cast<sockaddr*>(&from),
-                                     &size) == 0;
-    if (!usable) {
-        connection->closing = true;
-        return uv_close(handle, on_closed);
-    }
-    uv_tcp_nodelay(&connection->tcp, 1);
-    if (io->keepalive_) uv_tcp_keepalive(&connection->tcp, 1, 60);
-    if (io->free_ids_.empty()) {
-        io->free_ids_.push_back(static_cast<ClientId>(io->connections_.size()));
-        io->connections_.push_back(nullptr);
-    }
-    ClientId id = io->free_ids_.back();
-    if (!io->node_->on_open(id, address_of(from))) {
-        connection->closing = true;
-        return uv_close(handle, on_closed);
-    }
-    io->free_ids_.pop_back();
-    io->connections_[id] = connection;
+    connection->port = this;
     connection->id = id;
-    connection->open = true;
-    uv_read_start(stream, on_alloc, on_read);
+    connection->tcp.data = connection;
+    connections_[id] = connection;
+    int error = uv_tcp_init(loop_, &connection->tcp);
+    ASSERT(error == 0);
+    error = uv_tcp_open(&connection->tcp, file);
+    ASSERT(error == 0);
+    read(*connection, true);
 }
 
-// No descriptor left: give up the spare one, take the connection, close it, so that the other side
-// knows and the listener does not spin.
-void UvIo::out_of_files() {
-    if (now_us_ - last_no_files_us_ > no_files_log_us || last_no_files_us_ == 0) {
-        last_no_files_us_ = now_us_;
-        LOG(error, "no file descriptor left for a connection; raise `ulimit -n` or set maxCnxns");
-    }
-    if (spare_file_ >= 0) ::close(spare_file_);
-    for (auto& listener : listeners_) {
-        uv_os_fd_t file = -1;
-        if (uv_fileno(reinterpret_cast<uv_handle_t*>(listener.get()), &file) != 0) continue;
-        int taken = accept4(file, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (taken >= 0) ::close(taken);
-    }
-    spare_file_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+void ClientPort::read(Connection& connection, bool on) {
+    if (connection.ended) return;
+    int error = on ? uv_read_start(stream_of(connection), on_alloc, on_read)
+                   : uv_read_stop(stream_of(connection));
+    ASSERT(error == 0 || error == UV_EALREADY);
 }
 
-void UvIo::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
-    UvIo* io = static_cast<Connection*>(handle->data)->io;
-    if (arena_size - io->arena_used_ < read_size) {
-        io->more_arenas_.push_back(std::move(io->arena_));
-        io->arena_.reset(new uint8_t[arena_size]);
-        io->arena_used_ = 0;
-    }
-    buffer->base = reinterpret_cast<char*>(io->arena_.get() + io->arena_used_);
-    buffer->len = read_size;
+// One read a turn, so that nobody is served twice before others are served once. No room leaves the
+// bytes where they are; the loop comes back to them at once.
+void ClientPort::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
+    auto& connection = *static_cast<Connection*>(handle->data);
+    ClientPort& port = *connection.port;
+    std::span<uint8_t> room;
+    if (connection.read_in_turn != port.turn_) room = port.arena_.room();
+    connection.read_in_turn = port.turn_;
+    buffer->base = reinterpret_cast<char*>(room.data());
+    buffer->len = room.size();
 }
 
-void UvIo::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
-    auto* connection = static_cast<Connection*>(stream->data);
-    UvIo* io = connection->io;
+void ClientPort::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
+    auto& connection = *static_cast<Connection*>(stream->data);
+    ClientPort& port = *connection.port;
+    if (size == UV_ENOBUFS || size == 0) return;
+    bool open = connection.stage == Connection::Stage::open;
     if (size > 0) {
-        auto* bytes = reinterpret_cast<const uint8_t*>(buffer->base);
-        io->arena_used_ += static_cast<size_t>(size);
-        if (connection->open)
-            io->node_->on_bytes(connection->id, Bytes(bytes, static_cast<size_t>(size)));
-    } else if (size < 0) {
-        uv_read_stop(stream);
-        if (size != UV_EOF) connection->ended = true;
-        if (connection->open) io->node_->on_end(connection->id, size != UV_EOF);
+        if (!open) return;  // thrown away
+        Bytes bytes(reinterpret_cast<const uint8_t*>(buffer->base), static_cast<size_t>(size));
+        port.arena_.keep(bytes.size());
+        port.node_->on_bytes(connection.id, bytes);
+        return;
     }
+    if (!open) return port.end(connection);
+    if (size != UV_EOF) return port.break_off(connection);
+    connection.ended = true;
+    port.node_->on_end(connection.id, false);
 }
 
-size_t UvIo::send(ClientId id, Buffer& bytes) {
-    Connection* connection = find(id);
-    ASSERT(connection != nullptr);
-    if (connection->ended || bytes.empty()) {
+size_t ClientPort::send(ClientId id, Buffer& bytes) {
+    Connection& connection = at(id);
+    if (!connection.unsent && !connection.broken && !bytes.empty()) {
+        uv_buf_t buffer = whole(bytes);
+        int sent = uv_try_write(stream_of(connection), &buffer, 1);
+        if (sent > 0)
+            bytes.consume(static_cast<size_t>(sent));
+        else if (sent != UV_EAGAIN)
+            break_off(connection);
+    }
+    if (connection.broken) bytes.clear();
+    if (bytes.empty())
+        return connection.unsent && !connection.broken ? unsent_bytes(connection) : 0;
+    if (!connection.unsent) {
+        connection.unsent = std::make_unique<Connection::Unsent>();
+        connection.unsent->now = std::move(bytes);
+        write_unsent(connection);
+        if (connection.broken) return 0;
+    } else if (connection.unsent->next.empty()) {
+        connection.unsent->next = std::move(bytes);
+    } else {
+        connection.unsent->next.append(bytes.bytes());
         bytes.clear();
-        return 0;
     }
-    if (!connection->writing) {
-        uv_buf_t whole = uv_buf_init(reinterpret_cast<char*>(bytes.data()),
-                                     static_cast<unsigned>(std::min<size_t>(bytes.size(), 1 << 30)));
-        int sent = uv_try_write(reinterpret_cast<uv_stream_t*>(&connection->tcp), &whole, 1);
-        if (sent < 0 && sent != UV_EAGAIN) {
-            // The reading side learns of it too, and tells the node.
-            connection->ended = true;
-            bytes.clear();
-            return 0;
-        }
-        if (sent > 0) bytes.consume(static_cast<size_t>(sent));
-        if (bytes.empty()) return 0;
-    }
-    if (connection->unsent.empty())
-        connection->unsent.swap(bytes);
-    else
-        connection->unsent.append(bytes.bytes());
-    bytes.clear();
-    if (!connection->writing) start_write(*connection);
-    return connection->sending.size() + connection->unsent.size();
+    return unsent_bytes(connection);
 }
 
-void UvIo::start_write(Connection& connection) {
-    connection.sending.swap(connection.unsent);
-    connection.unsent.reset();
-    connection.writing = true;
-    uv_buf_t whole = uv_buf_init(
-        reinterpret_cast<char*>(connection.sending.data()),
-        static_cast<unsigned>(std::min<size_t>(connection.sending.size(), 1 << 30)));
-    connection.write.data = &connection;
-    uv_write(&connection.write, reinterpret_cast<uv_stream_t*>(&connection.tcp), &whole, 1,
-             on_written);
+size_t ClientPort::unsent_bytes(const Connection& connection) {
+    return connection.tcp.write_queue_size + connection.unsent->next.size();
 }
 
-void UvIo::on_written(uv_write_t* request, int status) {
+void ClientPort::write_unsent(Connection& connection) {
+    Connection::Unsent& unsent = *connection.unsent;
+    unsent.request.data = &connection;
+    uv_buf_t buffer = whole(unsent.now);
+    int error = uv_write(&unsent.request, stream_of(connection), &buffer, 1, on_written);
+    if (error != 0) break_off(connection);
+}
+
+void ClientPort::on_written(uv_write_t* request, int status) {
     auto& connection = *static_cast<Connection*>(request->data);
-    connection.writing = false;
-    size_t done = std::min<size_t>(connection.sending.size(), 1 << 30);
-    connection.sending.consume(done);
-    if (status != 0) connection.ended = true;
-    if (connection.closing) return;
-    if (!connection.ended && !connection.sending.empty()) {
-        connection.sending.append(connection.unsent.bytes());
-        connection.unsent.swap(connection.sending);
-        connection.sending.reset();
-        return connection.io->start_write(connection);
+    ClientPort& port = *connection.port;
+    if (connection.stage == Connection::Stage::closing) return;
+    if (status != 0) return port.break_off(connection);
+    Connection::Unsent& unsent = *connection.unsent;
+    unsent.now.reset();
+    if (!unsent.next.empty()) {
+        unsent.now.swap(unsent.next);
+        return port.write_unsent(connection);
     }
-    connection.sending.reset();
-    if (!connection.ended && !connection.unsent.empty())
-        return connection.io->start_write(connection);
     connection.unsent.reset();
-    if (connection.open)
-        connection.io->node_->on_drained(connection.id);
+    if (connection.stage == Connection::Stage::open)
+        port.node_->on_drained(connection.id);
     else
-        connection.io->finish_close(connection);
+        port.flushed(connection);
 }
 
-void UvIo::pause(ClientId id, bool paused) {
-    Connection* connection = find(id);
-    ASSERT(connection != nullptr);
-    if (connection->closing || connection->ended) return;
-    auto* stream = reinterpret_cast<uv_stream_t*>(&connection->tcp);
-    if (paused)
-        uv_read_stop(stream);
+// Reset, or as good as. The node hears of it before its next turn, not in the middle of this one.
+void ClientPort::break_off(Connection& connection) {
+    if (connection.broken) return;
+    read(connection, false);
+    connection.broken = true;
+    connection.ended = true;
+    if (connection.stage == Connection::Stage::open)
+        broken_.push_back(connection.id);
     else
-        uv_read_start(stream, on_alloc, on_read);
+        end(connection);
 }
 
-void UvIo::close(ClientId id) {
-    Connection* connection = find(id);
-    ASSERT(connection != nullptr);
-    ASSERT(connection->open);
-    connection->open = false;
+void ClientPort::pause(ClientId id, bool paused) {
+    Connection& connection = at(id);
+    if (connection.paused == paused) return;
+    connection.paused = paused;
+    read(connection, !paused);
+}
+
+void ClientPort::close(ClientId id) {
+    Connection& connection = at(id);
     connections_[id] = nullptr;
     freed_ids_.push_back(id);
-    uv_read_stop(reinterpret_cast<uv_stream_t*>(&connection->tcp));
-    if (!connection->writing || connection->ended) return finish_close(*connection);
-    // The write's callback finishes it, or close_late when that takes too long.
-    connection->close_by_us = now_us_ + linger_us;
-    lingering_.push_back(connection);
+    if (connection.broken) std::erase(broken_, id);
+    if (connection.broken || !connection.unsent) return flushed(connection);
+    read(connection, false);
+    leave(connection, Connection::Stage::flushing);
 }
 
-void UvIo::finish_close(Connection& connection) {
-    if (connection.closing) return;
-    connection.closing = true;
-    std::erase(lingering_, &connection);
+// All that the node said is in the kernel's hands.
+void ClientPort::flushed(Connection& connection) {
+    int unread = 0;
+    bool wait = !connection.ended && ioctl(file_of(connection), FIONREAD, &unread) == 0 &&
+                unread > 0 && shutdown(file_of(connection), SHUT_WR) == 0;
+    if (!wait) return end(connection);
+    leave(connection, Connection::Stage::lingering);
+    read(connection, true);
+}
+
+void ClientPort::leave(Connection& connection, Connection::Stage stage) {
+    bool known = connection.stage != Connection::Stage::open;
+    connection.stage = stage;
+    if (known) return;
+    connection.close_by_us = now_us_ + close_us_max;
+    connection.leaving_at = static_cast<uint32_t>(leaving_.size());
+    leaving_.push_back(&connection);
+}
+
+void ClientPort::end(Connection& connection) {
+    ASSERT(connection.stage != Connection::Stage::closing);
+    if (connection.stage != Connection::Stage::open) {
+        leaving_.back()->leaving_at = connection.leaving_at;
+        std::swap(leaving_[connection.leaving_at], leaving_.back());
+        leaving_.pop_back();
+    }
+    connection.stage = Connection::Stage::closing;
     uv_close(reinterpret_cast<uv_handle_t*>(&connection.tcp), on_closed);
 }
 
-void UvIo::close_late() {
-    std::vector<Connection*> waiting = lingering_;
-    for (Connection* connection : waiting)
-        if (now_us_ >= connection->close_by_us) finish_close(*connection);
+void ClientPort::on_closed(uv_handle_t* handle) {
+    delete static_cast<Connection*>(handle->data);
 }
 
-void UvIo::on_closed(uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); }
+void ClientPort::before_turn(uint64_t now_us) {
+    now_us_ = now_us;
+    for (ClientId id : broken_) node_->on_end(id, true);
+    broken_.clear();
+}
+
+bool ClientPort::after_turn() {
+    ++turn_;
+    arena_.reset();
+    if (now_us_ - trimmed_us_ >= trim_us) {
+        trimmed_us_ = now_us_;
+        arena_.trim();
+    }
+    free_ids_.insert(free_ids_.end(), freed_ids_.begin(), freed_ids_.end());
+    freed_ids_.clear();
+    if (now_us_ - looked_us_ >= look_us) {
+        looked_us_ = now_us_;
+        settle_late();
+        rest(false);
+    }
+    return !broken_.empty();
+}
+
+void ClientPort::settle_late() {
+    std::vector<Connection*> late;
+    for (Connection* connection : leaving_)
+        if (now_us_ >= connection->close_by_us) late.push_back(connection);
+    for (Connection* connection : late) end(*connection);
+}
+
+void ClientPort::close_all() {
+    stop_listening();
+    while (!leaving_.empty()) end(*leaving_.back());
+    for (Connection*& connection : connections_) {
+        if (connection != nullptr) end(*connection);
+        connection = nullptr;
+    }
+}
 
 }  // namespace zk
