@@ -1,0 +1,433 @@
+// storage_test.cc -- log, snapshots and recovery together, on a disk in memory.
+//
+// The rule that all of this serves: what recovery reads is a prefix of what was written, and holds at
+// least all that was acknowledged; or it refuses and says where. A bit flipped anywhere, or a file cut
+// anywhere, must end in one of the two.
+
+#include <doctest/doctest.h>
+
+#include "memory_io.h"
+#include "state/commands.h"
+#include "storage/recovery.h"
+
+using namespace zk;
+
+namespace {
+
+constexpr uint64_t ensemble = 77;
+constexpr uint64_t seed = 99;
+
+RecoveryOptions places() {
+    return {.data_directory = "d", .log_directory = "d", .ensemble = ensemble, .seed = seed};
+}
+
+// A log at work, with a state that follows it.
+struct Site {
+    MemoryIo io;
+    std::unique_ptr<State> state;
+    std::unique_ptr<Log> log;
+    uint64_t segment_bytes = 4096;
+
+    explicit Site(uint64_t bytes = 4096) : segment_bytes(bytes) { restart(); }
+
+    Result<void> try_restart() {
+        log.reset();
+        io.submitted.clear();
+        remove_leftovers(io, "d");
+        Result<Recovered> found = recover(io, places());
+        if (!found) return found.error();
+        state = std::move(found->state);
+        log = std::make_unique<Log>(
+            io, LogOptions{.directory = "d", .segment_bytes = segment_bytes, .ensemble = ensemble},
+            std::move(found->log));
+        return log->open();
+    }
+    void restart() {
+        Result<void> started = try_restart();
+        REQUIRE_MESSAGE(started.has_value(), (started ? "" : started.error().text));
+        finish();
+    }
+    void finish() {
+        io.finish([this](Lane lane, uint64_t ticket, const DiskResult& result) {
+            log->on_disk(lane, ticket, result);
+        });
+    }
+    uint64_t append(size_t bytes = 10) {
+        std::string body(bytes, 'b');
+        return log->append({.term = 1,
+                            .zxid = 0,
+                            .time_ms = 5,
+                            .origin = {.node = 1, .client = 2, .request = 3},
+                            .session = 0,
+                            .op = entry_op::no_op,
+                            .ids = {},
+                            .body = as_bytes(body)});
+    }
+    void batch(int entries, size_t bytes = 10) {
+        for (int i = 0; i < entries; ++i) append(bytes);
+        log->flush();
+        finish();
+        apply();
+    }
+    void apply() {
+        Buffer reply;
+        while (state->zxid() < log->durable_zxid()) state->apply(log->at(state->zxid() + 1), reply);
+        log->release(state->zxid());
+    }
+    void snapshot() {
+        auto job = make_snapshot_job(*state, ensemble, log->position_of(state->zxid()), 1);
+        Result<void> written =
+            io.fork_snapshot("d/" + snapshot_name(state->zxid()), write_snapshot, job.get());
+        REQUIRE(written.has_value());
+    }
+    std::vector<std::string> segments() {
+        std::vector<std::string> all;
+        for (const auto& [path, bytes] : io.files)
+            if (path.starts_with("d/log.")) all.push_back(path);
+        return all;
+    }
+};
+
+using Files = std::map<std::string, std::vector<uint8_t>>;
+
+// Recovers from these files; the zxid reached, or -1 where recovery refuses with a file's name.
+int64_t recovered_zxid(const Files& files) {
+    MemoryIo io;
+    io.files = files;
+    Result<Recovered> found = recover(io, places());
+    if (found) return static_cast<int64_t>(found->state->zxid());
+    CHECK(found.error().text.starts_with("d"));
+    return -1;
+}
+
+}  // namespace
+
+TEST_CASE("what was durable is there after a restart, in one batch or many") {
+    Site site;
+    site.batch(1);
+    site.batch(5);
+    site.batch(3);
+    CHECK(site.log->durable_zxid() == 9);
+    site.restart();
+    CHECK(site.state->zxid() == 9);
+    CHECK(site.log->last_zxid() == 9);
+    site.batch(2);
+    site.restart();
+    CHECK(site.state->zxid() == 11);
+}
+
+TEST_CASE("a log that ended cleanly goes on in the same segment") {
+    Site site;
+    site.batch(2);
+    site.restart();
+    site.batch(2);
+    CHECK(site.segments().size() == 1);
+    site.log->end_mark();
+    site.finish();
+    site.restart();
+    site.batch(2);
+    CHECK(site.segments().size() == 1);
+    site.restart();
+    CHECK(site.state->zxid() == 6);
+}
+
+TEST_CASE("what is appended during a write is the next batch") {
+    Site site;
+    site.append();
+    site.log->flush();
+    site.append();
+    site.append();
+    site.log->flush();
+    CHECK(site.io.submitted.size() == 1);
+    site.finish();
+    CHECK(site.log->durable_zxid() == 1);
+    site.log->flush();
+    site.finish();
+    CHECK(site.log->durable_zxid() == 3);
+    CHECK(site.log->idle());
+}
+
+TEST_CASE("a log rolls from segment to segment and is read across them") {
+    Site site;
+    for (int i = 0; i < 40; ++i) site.batch(3, 100);
+    CHECK(site.segments().size() > 3);
+    site.restart();
+    CHECK(site.state->zxid() == 120);
+}
+
+TEST_CASE("a batch larger than a segment gets a segment of its own") {
+    Site site;
+    site.batch(1);
+    site.batch(1, 20'000);
+    site.batch(1);
+    site.restart();
+    CHECK(site.state->zxid() == 3);
+}
+
+TEST_CASE("a log cut anywhere is refused or whole, never silently short") {
+    Site site(512);
+    for (int i = 0; i < 4; ++i) site.batch(2, 20);
+    Files files = site.io.files;
+    for (const std::string& path : site.segments()) {
+        for (size_t size = 0; size < files[path].size(); ++size) {
+            Files cut = files;
+            cut[path].resize(size);
+            CHECK(recovered_zxid(cut) == -1);
+        }
+    }
+    CHECK(recovered_zxid(files) == 8);
+}
+
+TEST_CASE("a flipped bit costs at most the last batch, and after an end mark nothing") {
+    for (bool marked : {false, true}) {
+        CAPTURE(marked);
+        Site site(700);
+        for (int i = 0; i < 5; ++i) site.batch(2, 20);
+        if (marked) {
+            site.log->end_mark();
+            site.finish();
+        }
+        Files files = site.io.files;
+        REQUIRE(site.segments().size() >= 2);
+        for (const std::string& path : site.segments()) {
+            for (size_t at = 0; at < files[path].size(); ++at) {
+                files[path][at] ^= 0x10;
+                int64_t zxid = recovered_zxid(files);
+                bool good = zxid == -1 || zxid == 10 || (!marked && zxid >= 8);
+                CHECK_MESSAGE(good, path << " at " << at << " gives " << zxid);
+                files[path][at] ^= 0x10;
+            }
+        }
+    }
+}
+
+TEST_CASE("a torn last batch is cut, what was acknowledged stays, and the log goes on") {
+    Site site;
+    site.batch(2);
+    Files before = site.io.files;
+    site.batch(4, 50);
+    std::string path = site.segments()[0];
+    std::vector<uint8_t> whole = site.io.files[path];
+    size_t first = 0;
+    while (before[path][first] == whole[first]) ++first;
+    size_t last = whole.size();
+    while (whole[last - 1] == 0) --last;
+    for (size_t torn = first + 1; torn < last; torn += 7) {
+        Site again;
+        again.io.files = before;
+        again.io.files[path] = whole;
+        // The disk wrote the batch's end and not its beginning, up to `torn`.
+        std::fill(again.io.files[path].begin() + static_cast<ptrdiff_t>(first),
+                  again.io.files[path].begin() + static_cast<ptrdiff_t>(torn), uint8_t{0});
+        again.restart();
+        CHECK(again.state->zxid() == 2);
+        again.batch(3);
+        again.restart();
+        CHECK(again.state->zxid() == 5);
+    }
+}
+
+TEST_CASE("a batch that was only begun leaves a prefix of its entries, and the log goes on") {
+    Site site;
+    site.batch(2);
+    Files before = site.io.files;
+    site.batch(4, 50);
+    std::string path = site.segments()[0];
+    std::vector<uint8_t> whole = site.io.files[path];
+    size_t first = 0;
+    while (before[path][first] == whole[first]) ++first;
+    for (size_t end = first; end < first + 500; end += 11) {
+        Site again;
+        again.io.files = before;
+        std::copy(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(end),
+                  again.io.files[path].begin());
+        again.restart();
+        uint64_t kept = again.state->zxid();
+        CHECK(kept >= 2);
+        CHECK(kept <= 6);
+        again.batch(3);
+        again.restart();
+        CHECK(again.state->zxid() == kept + 3);
+    }
+}
+
+TEST_CASE("a missing file of the log is an error that names its neighbours") {
+    Site site(512);
+    for (int i = 0; i < 10; ++i) site.batch(2, 60);
+    REQUIRE(site.segments().size() > 3);
+    site.io.files.erase(site.segments()[1]);
+    Result<void> started = site.try_restart();
+    REQUIRE_FALSE(started.has_value());
+    CHECK(started.error().text.find("missing") != std::string::npos);
+}
+
+TEST_CASE("a log of another ensemble is refused") {
+    Site site;
+    site.batch(1);
+    RecoveryOptions other = places();
+    other.ensemble = 78;
+    Result<Recovered> found = recover(site.io, other);
+    REQUIRE_FALSE(found.has_value());
+    CHECK(found.error().text.find("another ensemble") != std::string::npos);
+}
+
+TEST_CASE("recovery takes the newest good snapshot and the log behind it") {
+    Site site(512);
+    for (int i = 0; i < 4; ++i) site.batch(2, 60);
+    site.snapshot();
+    uint64_t digest = site.state->digest();
+    site.batch(2);
+    site.io.finish([](Lane, uint64_t, const DiskResult&) {});
+    Result<Recovered> found = recover(site.io, places());
+    REQUIRE(found.has_value());
+    CHECK(found->snapshot_zxid == 8);
+    CHECK(found->state->zxid() == 10);
+    CHECK(found->state->digest() == digest);
+    site.log->purge(8);
+    site.finish();
+    site.restart();
+    CHECK(site.state->zxid() == 10);
+}
+
+TEST_CASE("a damaged snapshot is passed over while the log reaches back, else refused") {
+    Site site(512);
+    for (int i = 0; i < 4; ++i) site.batch(2, 60);
+    site.snapshot();
+    std::string path = "d/" + snapshot_name(8);
+    Files files = site.io.files;
+    for (size_t at = 0; at < files[path].size(); at += 3) {
+        Files hurt = files;
+        hurt[path][at] ^= 1;
+        CHECK(recovered_zxid(hurt) == 8);
+    }
+    site.log->purge(8);
+    site.finish();
+    files = site.io.files;
+    for (size_t at = 0; at < files[path].size(); at += 3) {
+        Files hurt = files;
+        hurt[path][at] ^= 1;
+        CHECK(recovered_zxid(hurt) == -1);
+    }
+    for (size_t size = 0; size < files[path].size(); size += 5) {
+        Files cut = files;
+        cut[path].resize(size);
+        CHECK(recovered_zxid(cut) == -1);
+    }
+}
+
+TEST_CASE("a snapshot newer than the log's end is accepted, and the log goes on behind it") {
+    Site site;
+    site.batch(2);
+    Files before = site.io.files;
+    site.batch(3);
+    site.snapshot();
+    for (auto& [path, bytes] : before) site.io.files[path] = bytes;
+    site.restart();
+    CHECK(site.state->zxid() == 5);
+    CHECK(site.segments().size() == 2);
+    site.batch(2);
+    site.restart();
+    CHECK(site.state->zxid() == 7);
+}
+
+TEST_CASE("where the next segment has no room, writes are given back and the log lives on") {
+    Site site(1024);
+    site.batch(1);
+    site.io.room = 0;
+    site.log->tick(10'000'000);
+    site.finish();
+    for (int i = 0; i < 50 && !site.log->cut_needed(); ++i) {
+        site.append(100);
+        site.log->flush();
+        site.finish();
+    }
+    REQUIRE(site.log->cut_needed());
+    CHECK(site.log->full());
+    uint64_t durable = site.log->durable_zxid();
+    std::vector<Entry> cut;
+    site.log->cut_back(cut);
+    CHECK(cut.size() == 1);
+    CHECK(cut[0].origin.client == 2);
+    CHECK(site.log->last_zxid() == durable);
+    // What still fits goes into the segment that there is.
+    site.append(1);
+    site.log->flush();
+    site.finish();
+    if (site.log->cut_needed()) {
+        cut.clear();
+        site.log->cut_back(cut);
+    }
+    site.io.room = ~uint64_t{0};
+    site.log->tick(20'000'000);
+    site.finish();
+    CHECK_FALSE(site.log->full());
+    site.apply();
+    site.batch(3, 100);
+    uint64_t end = site.log->durable_zxid();
+    site.restart();
+    CHECK(site.state->zxid() == end);
+}
+
+TEST_CASE("a failed sync of the log is fatal") {
+    Site site;
+    site.batch(1);
+    site.io.fail_sync = EIO;
+    site.append();
+    site.log->flush();
+    site.finish();
+    REQUIRE(site.log->fatal() != nullptr);
+    CHECK(site.log->durable_zxid() == 1);
+}
+
+TEST_CASE("the record of term and vote survives the loss of either of its files") {
+    MemoryIo io;
+    StateRecord record{.ensemble = 1, .seed = 2, .node = 3, .term = 4, .vote = 3};
+    REQUIRE(store_record(io, "d", record).has_value());
+    record.term = 5;
+    REQUIRE(store_record(io, "d", record).has_value());
+    for (const char* hurt : {"d/vote.1", "d/vote.2"}) {
+        for (size_t at = 0; at < 64; ++at) {
+            MemoryIo one;
+            one.files = io.files;
+            one.files[hurt][at] ^= 4;
+            Result<std::optional<StateRecord>> loaded = load_record(one, "d");
+            REQUIRE(loaded.has_value());
+            REQUIRE(loaded->has_value());
+            CHECK(**loaded == record);
+        }
+    }
+    io.files["d/vote.1"][9] ^= 1;
+    io.files["d/vote.2"][9] ^= 1;
+    CHECK_FALSE(load_record(io, "d").has_value());
+    MemoryIo blank;
+    Result<std::optional<StateRecord>> nothing = load_record(blank, "d");
+    REQUIRE(nothing.has_value());
+    CHECK_FALSE(nothing->has_value());
+}
+
+TEST_CASE("the data of an Apache ZooKeeper is not taken for a blank directory") {
+    MemoryIo io;
+    io.files["d/version-2"] = {};
+    CHECK_FALSE(anything_there(io, "d", "d").has_value());
+    io.files["d/log.0000000000000001"] = {};
+    CHECK(anything_there(io, "d", "d").has_value());
+}
+
+TEST_CASE("the header of a segment and a record keep their bytes") {
+    SegmentHeader header{.ensemble = 1,
+                         .number = 2,
+                         .salt = 3,
+                         .start = {.term = 4, .zxid = 5, .checksum = 6},
+                         .batch_before = 7,
+                         .size = 8,
+                         .checksum = 0};
+    Buffer bytes;
+    encode(bytes, header);
+    Result<SegmentHeader> back = decode_segment_header(bytes.bytes(), "x");
+    REQUIRE(back.has_value());
+    CHECK(back->start == header.start);
+    CHECK(back->size == 8);
+    CHECK(bytes.size() == segment_header_size);
+    CHECK(bytes.text().substr(0, 8) == "ZKDLOG\r\n");
+    CHECK(header.checksum == 12519195049960449977u);
+}
