@@ -107,10 +107,11 @@ void Core::propose_rules() {
     Rules mine{.enforce_quota = config_.enforce_quota,
                .skip_acl = config_.skip_acl,
                .extended_types = config_.extended_types,
-               .reconfig = config_.reconfig_enabled};
+               .reconfig = config_.reconfig_enabled,
+               .session_ephemerals_max = config_.session_ephemerals_max};
     if (mine == state_->rules) return;
     body_.clear();
-    body_.u32(mine.bits());
+    encode(body_, mine);
     propose({}, 0, entry_op::rules, {}, body_.bytes());
 }
 

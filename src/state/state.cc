@@ -70,9 +70,9 @@ void State::format() {
 }
 
 uint64_t State::digest() const {
-    uint32_t bits = rules.bits();
-    return tree.digest() + sessions.digest() +
-           hash64(Bytes(reinterpret_cast<const uint8_t*>(&bits), sizeof bits), seed_);
+    Buffer bytes;
+    encode(bytes, rules);
+    return tree.digest() + sessions.digest() + hash64(bytes.bytes(), seed_);
 }
 
 ZnodeList* State::list_of(ZnodeKind kind, int64_t owner) {
@@ -121,8 +121,8 @@ Applied State::run(const Entry& entry, Buffer& reply) {
     case entry_op::no_op: return {};
     case entry_op::rules: {
         Reader in(entry.body);
-        bool known = rules.set_bits(in.u32());
-        ASSERT(known);
+        decode(in, rules);
+        ASSERT(in.ok());
         return {};
     }
     case static_cast<int32_t>(Op::create_session):
@@ -256,7 +256,7 @@ void State::save(void* context, Emit emit) const {
     Buffer record;
     record.u32(state_format);
     record.u64(seed_);
-    record.u32(rules.bits());
+    encode(record, rules);
     record.u32(tree.count());
     emit(context, section_meta, record.bytes());
     for (AclId acl = AclTable::read_only + 1; acl < acls.end(); ++acl) {
@@ -289,8 +289,9 @@ Result<void> State::load(uint32_t section, Reader& in) {
     case section_meta: {
         uint32_t format = in.u32();
         uint64_t seed = in.u64();
-        good = rules.set_bits(in.u32()) && format == state_format && seed == seed_;
+        decode(in, rules);
         in.u32();
+        good = format == state_format && seed == seed_;
         break;
     }
     case section_acls: {

@@ -67,6 +67,14 @@ Err check_place(const State& state, std::string_view path, ZnodeId parent, size_
     return Err::ok;
 }
 
+// The limit on ephemerals is zkd's own, and so is the error: a kind of quota.
+bool one_too_many(const Write& call, ZnodeKind kind) {
+    const State& state = call.state;
+    uint32_t most = state.rules.session_ephemerals_max;
+    return kind == ZnodeKind::ephemeral && most > 0 &&
+           state.sessions[call.session].ephemerals.count >= most;
+}
+
 // Path and permissions of deletes: not special, and something to look for.
 Err find_parent(const Write& call, std::string_view path, ZnodeId& parent) {
     if (path.data() == nullptr) return Err::marshalling_error;
@@ -116,6 +124,7 @@ Err write_create(Write& call, Reader& body) {
     if (is_sequential(plan.mode)) path = sequential_name(state, path, parent);
     if (Err err = check_place(state, path, parent, asked.data.size()); err != Err::ok)
         return refuse(err);
+    if (one_too_many(call, plan.kind)) return refuse(Err::quota_exceeded);
 
     ZnodeId id = state.tree.create(path, parent,
                                    {.data = asked.data,
