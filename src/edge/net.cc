@@ -2,7 +2,6 @@
 
 #include "edge/net.h"
 
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,7 +13,7 @@ namespace zk {
 
 namespace {
 
-constexpr uint64_t close_us_max = 2'000'000;  // for what is unsent or unread when the node closes
+constexpr uint64_t close_us_max = 2'000'000;  // after the node has closed it
 constexpr uint64_t look_us = 100'000;         // how often deadlines are looked at
 constexpr uint64_t trim_us = 5'000'000;
 
@@ -185,20 +184,21 @@ void ClientPort::close(ClientId id) {
     leave(connection, Connection::Stage::flushing);
 }
 
-// All that the node said is in the kernel's hands.
+// All that the node said is in the kernel's hands. The other side may be sending still, and may even
+// have good reason: a client names its watches right behind a session that we refuse.
 void ClientPort::flushed(Connection& connection) {
-    int unread = 0;
-    bool wait = !connection.ended && ioctl(file_of(connection), FIONREAD, &unread) == 0 &&
-                unread > 0 && shutdown(file_of(connection), SHUT_WR) == 0;
-    if (!wait) return end(connection);
+    bool linger = !connection.ended && shutdown(file_of(connection), SHUT_WR) == 0;
+    if (!linger) return end(connection);
     leave(connection, Connection::Stage::lingering);
     read(connection, true);
 }
 
 void ClientPort::leave(Connection& connection, Connection::Stage stage) {
-    bool known = connection.stage != Connection::Stage::open;
+    Connection::Stage before = connection.stage;
     connection.stage = stage;
-    if (known) return;
+    if (before == Connection::Stage::flushing) --flushing_;
+    if (stage == Connection::Stage::flushing) ++flushing_;
+    if (before != Connection::Stage::open) return;
     connection.close_by_us = now_us_ + close_us_max;
     connection.leaving_at = static_cast<uint32_t>(leaving_.size());
     leaving_.push_back(&connection);
@@ -206,6 +206,7 @@ void ClientPort::leave(Connection& connection, Connection::Stage stage) {
 
 void ClientPort::end(Connection& connection) {
     ASSERT(connection.stage != Connection::Stage::closing);
+    if (connection.stage == Connection::Stage::flushing) --flushing_;
     if (connection.stage != Connection::Stage::open) {
         leaving_.back()->leaving_at = connection.leaving_at;
         std::swap(leaving_[connection.leaving_at], leaving_.back());

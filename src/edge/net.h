@@ -11,8 +11,9 @@
 //     the node calls close(): its number is free after the turn, the socket goes its own way:
 //
 //         flushing    what is unsent goes out
-//         lingering   we are done sending; what still comes is thrown away, because closing a socket
-//                     with unread bytes resets it, and a reset may destroy the reply before it is read
+//         lingering   we are done sending; what still comes is thrown away until the other side is
+//                     done too, because a socket closed too early answers such bytes with a reset, and
+//                     a reset may destroy the reply before it is read
 //         closing     in libuv's hands; the memory goes in the close callback
 //
 //     The first two together take `close_us_max` at most, then the socket is closed as it is.
@@ -88,7 +89,7 @@ public:
     // `after_turn` empties the arena and frees numbers; true: the node has to hear something.
     void before_turn(uint64_t now_us);
     bool after_turn();
-    bool all_sent() const { return leaving_.empty(); }
+    bool all_sent() const { return flushing_ == 0; }
 
     // Everything goes, as it is. The loop must run once more for the memory to be freed.
     void close_all();
@@ -146,6 +147,7 @@ private:
     std::vector<ClientId> freed_ids_;   // usable after this turn
     std::vector<ClientId> broken_;      // the node has to hear of it
     std::vector<Connection*> leaving_;  // flushing or lingering
+    size_t flushing_ = 0;               // how many of them
 };
 
 }  // namespace zk
