@@ -24,7 +24,7 @@ std::string Core::log_directory() const {
 
 // Finds out who this node is, reads what it has, and stands for election.
 Result<void> Core::start() {
-    now_us_ = started_us_ = io_.now_us();
+    now_us_ = started_us_ = last_turn_us_ = io_.now_us();
     node_number_ = config_.my_id > 0 ? static_cast<uint32_t>(config_.my_id) : 1;
     Result<bool> there = anything_there(io_, config_.data_dir, log_directory());
     if (!there) return there.error();
@@ -116,10 +116,10 @@ void Core::propose_rules() {
 }
 
 bool Core::turn() {
-    uint64_t before_us = now_us_;
     now_us_ = io_.now_us();
     // While this node stood still nobody could reach it: such time counts against no session.
-    clock_us_ += std::min(now_us_ - before_us, stall_us);
+    clock_us_ += std::min(now_us_ - last_turn_us_, stall_us);
+    last_turn_us_ = now_us_;
     if (log_->fatal() != nullptr) return false;
     if (log_->cut_needed()) cut_back_log();
     quorum_->durable(log_->durable_zxid());
@@ -271,6 +271,13 @@ void Core::mark_dirty(Client& client) {
     dirty_.push_back(client.id);
 }
 
+bool Core::may_complain(Complaint about) {
+    uint64_t& last_us = complained_us_[static_cast<size_t>(about)];
+    if (last_us != 0 && now_us_ - last_us < 1'000'000) return false;
+    last_us = now_us_;
+    return true;
+}
+
 void Core::flush() {
     for (ClientId id : dirty_) {
         Client* client = find_client(id);
@@ -282,9 +289,10 @@ void Core::flush() {
         client->out.clear();
         if (client->out.capacity() > 65536 || client->unsent > 0) client->out.reset();
         if (client->unsent <= config_.client_output_max) continue;
-        LOG(warn, "connection from %s closed: %zu bytes unsent, clientOutputLimit is %llu",
-            ip_text(client->from).c_str(), client->unsent,
-            static_cast<unsigned long long>(config_.client_output_max));
+        if (may_complain(Complaint::unsent))
+            LOG(warn, "connection from %s closed: %zu bytes unsent, clientOutputLimit is %llu",
+                ip_text(client->from).c_str(), client->unsent,
+                static_cast<unsigned long long>(config_.client_output_max));
         drop(*client, "it does not read its replies");
     }
     dirty_.clear();

@@ -73,6 +73,9 @@ struct Metrics {
     uint64_t reply_bytes_min = 0;
 };
 
+// Keeps what clients can cause from filling the message log: one line a second of each kind.
+enum class Complaint : uint8_t { refused, large, ahead, http, tls, held, unsent, auth, count };
+
 // What the edge told, to be looked at in the next turn.
 struct Happening {
     enum class Kind : uint8_t { bytes, end, reset, drained };
@@ -125,6 +128,7 @@ private:
     void drop(Client& client, const char* why);
     void forget_watches();
     void mark_dirty(Client& client);
+    bool may_complain(Complaint about);
     uint64_t clock_ms() const { return clock_us_ / 1000; }
 
     // requests.cc
@@ -192,6 +196,7 @@ private:
     // Time. now_us_ is the world's; clock_us_ stands still while this node did not run.
     uint64_t now_us_ = 0;
     uint64_t clock_us_ = 0;
+    uint64_t last_turn_us_ = 0;
     uint64_t next_turn_us_ = 0;
     uint64_t started_us_ = 0;
 
@@ -213,6 +218,7 @@ private:
     std::unique_ptr<SnapshotJob> snapshot_job_;
 
     StopStage stage_ = StopStage::running;
+    uint64_t complained_us_[static_cast<size_t>(Complaint::count)] = {};
 
     // Used again and again, so that a request allocates nothing.
     Buffer reply_;

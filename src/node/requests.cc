@@ -35,8 +35,9 @@ bool Core::open(ClientId id, const Address& from) {
         (config_.clients_max > 0 && client_count_ >= config_.clients_max)) {
         bool all = !(most > 0 && count >= most);
         ++metrics_.connections_rejected;
-        LOG(warn, "connection from %s refused: %s %u reached", ip.c_str(),
-            all ? "maxCnxns" : "maxClientCnxns", all ? config_.clients_max : most);
+        if (may_complain(Complaint::refused))
+            LOG(warn, "connection from %s refused: %s %u reached", ip.c_str(),
+                all ? "maxCnxns" : "maxClientCnxns", all ? config_.clients_max : most);
         if (count == 0) per_address_.erase(ip);
         return false;
     }
@@ -90,8 +91,9 @@ void Core::take_bytes(Client& client, Bytes bytes) {
         if (client.in.empty()) client.in.reset();
     }
     if (held_bytes_ > held_bytes_max) {
-        LOG(warn, "connection from %s closed: unfinished requests of all clients hold %zu bytes",
-            ip_text(client.from).c_str(), held_bytes_max);
+        if (may_complain(Complaint::held))
+            LOG(warn, "connection from %s closed: unfinished requests of all clients hold %zu bytes",
+                ip_text(client.from).c_str(), held_bytes_max);
         drop(client, "too many bytes held");
     }
 }
@@ -127,9 +129,10 @@ size_t Core::take_frames(Client& client, Bytes bytes) {
         uint32_t length = load_u32(rest.data());
         if (client.stage == Stage::fresh && take_word(client, length)) return bytes.size();
         if (length > config_.request_bytes_max) {
-            LOG(warn, "connection from %s closed: request of %d bytes, jute.maxbuffer is %llu",
-                ip_text(client.from).c_str(), static_cast<int32_t>(length),
-                static_cast<unsigned long long>(config_.request_bytes_max));
+            if (may_complain(Complaint::large))
+                LOG(warn, "connection from %s closed: request of %d bytes, jute.maxbuffer is %llu",
+                    ip_text(client.from).c_str(), static_cast<int32_t>(length),
+                    static_cast<unsigned long long>(config_.request_bytes_max));
             drop(client, "request too large");
             break;
         }
@@ -154,14 +157,16 @@ bool Core::take_word(Client& client, uint32_t word) {
     if (answer_word(letters, client, text)) {
         client.out.append(text.bytes());
     } else if (looks_like_http(word)) {
-        LOG(warn, "connection from %s closed: an HTTP request on the client port",
-            ip_text(client.from).c_str());
+        if (may_complain(Complaint::http))
+            LOG(warn, "connection from %s closed: an HTTP request on the client port",
+                ip_text(client.from).c_str());
         client.out.append(
             "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
             "This is the client port of a ZooKeeper server; it does not speak HTTP.\n");
     } else if (looks_like_tls(word)) {
-        LOG(warn, "connection from %s closed: a TLS hello on the plain client port",
-            ip_text(client.from).c_str());
+        if (may_complain(Complaint::tls))
+            LOG(warn, "connection from %s closed: a TLS hello on the plain client port",
+                ip_text(client.from).c_str());
     } else {
         return false;
     }
@@ -175,9 +180,10 @@ void Core::connect(Client& client, Bytes frame) {
     decode(in, asked);
     if (!in.ok()) return drop(client, "bad connect request");
     if (asked.last_zxid_seen > static_cast<int64_t>(state_->zxid())) {
-        LOG(info, "connection from %s closed: it has seen zxid 0x%llx, this server 0x%llx",
-            ip_text(client.from).c_str(), static_cast<unsigned long long>(asked.last_zxid_seen),
-            static_cast<unsigned long long>(state_->zxid()));
+        if (may_complain(Complaint::ahead))
+            LOG(info, "connection from %s closed: it has seen zxid 0x%llx, this server 0x%llx",
+                ip_text(client.from).c_str(), static_cast<unsigned long long>(asked.last_zxid_seen),
+                static_cast<unsigned long long>(state_->zxid()));
         return drop(client, "client is ahead");
     }
     client.has_read_only = asked.has_read_only;
@@ -345,8 +351,9 @@ void Core::request_auth(Client& client, int32_t xid, Bytes body) {
     write_reply(client, pending, 0, err, {});
     if (err == Err::ok) return;
     ++metrics_.auth_failed;
-    LOG(info, "authentication of %s by scheme %.*s failed", ip_text(client.from).c_str(),
-        static_cast<int>(std::min<size_t>(packet.scheme.size(), 64)), packet.scheme.data());
+    if (may_complain(Complaint::auth))
+        LOG(info, "authentication of %s by scheme %.*s failed", ip_text(client.from).c_str(),
+            static_cast<int>(std::min<size_t>(packet.scheme.size(), 64)), packet.scheme.data());
     drop(client, "authentication failed");
 }
 
