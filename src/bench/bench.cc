@@ -71,6 +71,11 @@ Result<void> Bench::pump(Feed feed, uint64_t operations_usual, Tally& tally) {
     return ran;
 }
 
+void Bench::hold(const Fleet& held) {
+    uint64_t end_ns = Loop::now_ns() + static_cast<uint64_t>(options_.hold_seconds * 1e9);
+    while (Loop::now_ns() < end_ns && !held.broken() && !loop_.interrupted()) loop_.turn();
+}
+
 Result<void> Bench::prepare() {
     progress_.begin("connecting");
     if (Result<void> grown = fleet_.grow(1); !grown) return grown.error();

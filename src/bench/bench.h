@@ -37,6 +37,8 @@ public:
     // A directory that no earlier workload has used.
     std::string fresh_directory();
     Observer observer() { return progress_.observer(); }
+    // Lets --hold pass.
+    void hold(const Fleet& held);
     // Pumps, and measures it.
     Result<void> pump(Feed feed, uint64_t operations_usual, Tally& tally);
 

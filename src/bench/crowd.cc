@@ -218,10 +218,8 @@ Result<void> run_idle(Bench& bench, Tally& tally) {
     Fleet fleet(bench.loop(), bench.fleet_options());
     if (Result<void> grown = fleet.grow(connections); !grown) return grown.error();
     tally.done = connections;
-    uint64_t end_ns = Loop::now_ns() + bench.time_ns();
-    while (Loop::now_ns() < end_ns && !fleet.broken() && !bench.loop().interrupted())
-        bench.loop().turn();
     watch.stop();
+    bench.hold(fleet);
     if (fleet.broken()) return fleet.why();
     return {};
 }

@@ -60,8 +60,10 @@ Result<void> set_server(BenchOptions& options, std::string_view value) {
     return {};
 }
 
+template <auto member>
 Result<void> set_seconds(BenchOptions& options, std::string_view value) {
-    if (!parse(value, options.seconds) || !(options.seconds > 0) || options.seconds > 1e6)
+    double& seconds = options.*member;
+    if (!parse(value, seconds) || !(seconds > 0) || seconds > 1e6)
         return bad(value, "a number of seconds");
     return {};
 }
@@ -109,7 +111,10 @@ constexpr std::array rows = {
         set_number<&O::depth, 1, 100'000>},
     Row{'n', "operations", "N", "how many of each workload (see below)",
         set_number<&O::operations, 1, 1'000'000'000'000>},
-    Row{'t', "time", "SECONDS", "how long each workload goes on, instead of -n", set_seconds},
+    Row{'t', "time", "SECONDS", "how long each workload goes on, instead of -n",
+        set_seconds<&O::seconds>},
+    Row{0, "hold", "SECONDS", "how long idle and watches stay before they leave (0)",
+        set_seconds<&O::hold_seconds>},
     Row{0, "size", "BYTES", "of the data of a znode (100)",
         set_number<&O::data_size, 0, data_size_max>},
     Row{0, "znodes", "N", "that are read and set, made beforehand (10000)",

@@ -19,6 +19,7 @@ struct BenchOptions {
     uint32_t depth = 1;        // outstanding requests a connection
     uint64_t operations = 0;   // 0: the workload's own default
     double seconds = 0;        // 0: until `operations` are done
+    double hold_seconds = 0;   // how long `idle` and `watches` stay
     uint32_t data_size = 100;
     std::vector<std::string> workloads;
     uint64_t znodes = 10'000;

@@ -147,7 +147,8 @@ Result<void> run_watch(Bench& bench, Tally& tally) {
 // -- memory --------------------------------------------------------------------------------------
 
 Result<void> run_watches(Bench& bench, Tally& tally) {
-    if (Result<Fleet*> grown = bench.fleet(); !grown) return grown.error();
+    Result<Fleet*> grown = bench.fleet();
+    if (!grown) return grown.error();
     struct Watching {
         const KeySpace& keys;
         uint64_t next = 0;
@@ -167,7 +168,9 @@ Result<void> run_watches(Bench& bench, Tally& tally) {
         return header.err == Err::ok;
     };
     tally.item = "watch";
-    return bench.pump(feed, watching.end, tally);
+    Result<void> ran = bench.pump(feed, watching.end, tally);
+    if (ran) bench.hold(**grown);
+    return ran;
 }
 
 }  // namespace zk
