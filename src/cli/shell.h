@@ -17,12 +17,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/version.h"
 #include "cli/command.h"
 #include "client/sync.h"
 
 namespace zk {
 
-inline constexpr std::string_view cli_version = "0.1.0";
+inline constexpr std::string_view cli_version = ZKD_VERSION;
 
 struct ShellOptions {
     bool human = false;

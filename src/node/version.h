@@ -7,12 +7,7 @@
 
 #include <string>
 
-#ifndef ZKD_VERSION
-#define ZKD_VERSION "0.1.0"
-#endif
-#ifndef ZKD_BUILT
-#define ZKD_BUILT "11/21/2026 10:00 UTC"
-#endif
+#include "base/version.h"
 
 namespace zk {
 
