@@ -55,8 +55,9 @@ void save_znode(Buffer& out, const Tree& tree, ZnodeId id, int64_t depth) {
 State::State(uint64_t seed)
     : tree(seed, acls), quotas(tree), watches(seed, tree), seed_(seed) {}
 
-void State::restore_special(std::string_view path, ZnodeId parent, AclId acl) {
+void State::restore_special(std::string_view path, ZnodeId parent, AclId acl, int32_t aversion) {
     Tree::Saved saved{.znode = {}, .extra = {}, .name = split_path(path).name, .data = as_bytes("")};
+    saved.extra.aversion = aversion;
     saved.znode.acl = acl;
     tree.restore(path, parent, saved, nullptr);
 }
@@ -66,7 +67,8 @@ void State::format() {
     restore_special("/zookeeper", Tree::root, AclTable::open);
     ZnodeId top = tree.find("/zookeeper");
     restore_special("/zookeeper/quota", top, AclTable::open);
-    restore_special("/zookeeper/config", top, AclTable::read_only);
+    // Its list is set, not born with it, and by way of "any version": -1.
+    restore_special("/zookeeper/config", top, AclTable::read_only, -1);
 }
 
 uint64_t State::digest() const {

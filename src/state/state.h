@@ -123,7 +123,7 @@ private:
     Applied run_session(const Entry& entry, Buffer& reply);
     bool load_session(Reader& in);
     bool load_znode(Reader& in);
-    void restore_special(std::string_view path, ZnodeId parent, AclId acl);
+    void restore_special(std::string_view path, ZnodeId parent, AclId acl, int32_t aversion = 0);
 
     uint64_t seed_;
     uint64_t zxid_ = 0;
