@@ -166,7 +166,7 @@ Result<size_t> FileDisk::read_at(const std::string& path, uint64_t offset,
 
 void DiskLane::start(uv_async_t* finished) {
     finished_ = finished;
-    int failed = uv_mutex_init(&mutex_) | uv_cond_init(&wake_);
+    int failed = uv_mutex_init(&mutex_) | uv_sem_init(&jobs_, 0);
     ASSERT(failed == 0);
     // Signals are for the loop's thread: here one would only interrupt a write.
     sigset_t all;
@@ -184,9 +184,9 @@ void DiskLane::stop() {
     uv_mutex_lock(&mutex_);
     stopping_ = true;
     uv_mutex_unlock(&mutex_);
-    uv_cond_signal(&wake_);
+    uv_sem_post(&jobs_);
     uv_thread_join(&thread_);
-    uv_cond_destroy(&wake_);
+    uv_sem_destroy(&jobs_);
     uv_mutex_destroy(&mutex_);
     started_ = false;
 }
@@ -196,7 +196,7 @@ void DiskLane::submit(Job job) {
     uv_mutex_lock(&mutex_);
     queue_.push_back(std::move(job));
     uv_mutex_unlock(&mutex_);
-    uv_cond_signal(&wake_);
+    uv_sem_post(&jobs_);
 }
 
 void DiskLane::take_done(std::vector<Done>& done) {
@@ -211,25 +211,25 @@ void DiskLane::work(void* lane) { static_cast<DiskLane*>(lane)->work_loop(); }
 void DiskLane::work_loop() {
     std::vector<Job> jobs;
     size_t next = 0;
-    uv_mutex_lock(&mutex_);
     for (;;) {
+        uv_sem_wait(&jobs_);
+        uv_mutex_lock(&mutex_);
+        bool stopping = stopping_;
         if (next == jobs.size()) {
             jobs.clear();
             next = 0;
-            while (queue_.empty() && !stopping_) uv_cond_wait(&wake_, &mutex_);
             std::swap(jobs, queue_);
         }
-        if (stopping_) break;
         uv_mutex_unlock(&mutex_);
-        const Job& job = jobs[next++];
+        if (stopping) return;
+        ASSERT(next < jobs.size());
+        Job job = std::move(jobs[next++]);
         Done done{.ticket = job.ticket, .result = disk_.run(job.ops)};
         uv_mutex_lock(&mutex_);
         done_.push_back(done);
         uv_mutex_unlock(&mutex_);
         uv_async_send(finished_);
-        uv_mutex_lock(&mutex_);
     }
-    uv_mutex_unlock(&mutex_);
 }
 
 }  // namespace zk

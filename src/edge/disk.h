@@ -82,7 +82,7 @@ private:
     FileDisk disk_;  // the thread's
     uv_thread_t thread_{};
     uv_mutex_t mutex_{};
-    uv_cond_t wake_{};
+    uv_sem_t jobs_{};  // one for each in the queue, and one to stop
     bool started_ = false;
     uv_async_t* finished_ = nullptr;
 

@@ -58,14 +58,27 @@ void ClientPort::open(int file, const Address& from) {
     ASSERT(error == 0);
     error = uv_tcp_open(&connection->tcp, file);
     ASSERT(error == 0);
-    read(*connection, true);
+    read(*connection);
 }
 
-void ClientPort::read(Connection& connection, bool on) {
-    if (connection.ended) return;
-    int error = on ? uv_read_start(stream_of(connection), on_alloc, on_read)
-                   : uv_read_stop(stream_of(connection));
-    ASSERT(error == 0 || error == UV_EALREADY);
+// Does this connection want its bytes? The kernel is told lazily: most connections that are paused
+// or closed have nothing to say anyhow, and each change of mind would cost two system calls.
+bool ClientPort::wanted(const Connection& connection) {
+    if (connection.stage == Connection::Stage::open) return !connection.paused;
+    return connection.stage == Connection::Stage::lingering;
+}
+
+void ClientPort::read(Connection& connection) {
+    if (connection.reading || connection.ended) return;
+    connection.reading = true;
+    int error = uv_read_start(stream_of(connection), on_alloc, on_read);
+    ASSERT(error == 0);
+}
+
+void ClientPort::stop_reading(Connection& connection) {
+    if (!connection.reading) return;
+    connection.reading = false;
+    uv_read_stop(stream_of(connection));
 }
 
 // One read a turn, so that nobody is served twice before others are served once. No room leaves the
@@ -74,7 +87,7 @@ void ClientPort::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
     auto& connection = *static_cast<Connection*>(handle->data);
     ClientPort& port = *connection.port;
     std::span<uint8_t> room;
-    if (connection.read_in_turn != port.turn_) room = port.arena_.room();
+    if (connection.read_in_turn != port.turn_ && wanted(connection)) room = port.arena_.room();
     connection.read_in_turn = port.turn_;
     buffer->base = reinterpret_cast<char*>(room.data());
     buffer->len = room.size();
@@ -83,7 +96,11 @@ void ClientPort::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
 void ClientPort::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
     auto& connection = *static_cast<Connection*>(stream->data);
     ClientPort& port = *connection.port;
-    if (size == UV_ENOBUFS || size == 0) return;
+    if (size == 0) return;
+    if (size == UV_ENOBUFS) {
+        if (!wanted(connection)) port.stop_reading(connection);
+        return;
+    }
     bool open = connection.stage == Connection::Stage::open;
     if (size > 0) {
         if (!open) return;  // thrown away
@@ -92,6 +109,7 @@ void ClientPort::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buff
         port.node_->on_bytes(connection.id, bytes);
         return;
     }
+    connection.reading = false;
     if (!open) return port.end(connection);
     if (size != UV_EOF) return port.break_off(connection);
     connection.ended = true;
@@ -158,7 +176,7 @@ void ClientPort::on_written(uv_write_t* request, int status) {
 // Reset, or as good as. The node hears of it before its next turn, not in the middle of this one.
 void ClientPort::break_off(Connection& connection) {
     if (connection.broken) return;
-    read(connection, false);
+    stop_reading(connection);
     connection.broken = true;
     connection.ended = true;
     if (connection.stage == Connection::Stage::open)
@@ -169,9 +187,8 @@ void ClientPort::break_off(Connection& connection) {
 
 void ClientPort::pause(ClientId id, bool paused) {
     Connection& connection = at(id);
-    if (connection.paused == paused) return;
     connection.paused = paused;
-    read(connection, !paused);
+    if (!paused) read(connection);
 }
 
 void ClientPort::close(ClientId id) {
@@ -180,7 +197,6 @@ void ClientPort::close(ClientId id) {
     freed_ids_.push_back(id);
     if (connection.broken) std::erase(broken_, id);
     if (connection.broken || !connection.unsent) return flushed(connection);
-    read(connection, false);
     leave(connection, Connection::Stage::flushing);
 }
 
@@ -190,7 +206,7 @@ void ClientPort::flushed(Connection& connection) {
     bool linger = !connection.ended && shutdown(file_of(connection), SHUT_WR) == 0;
     if (!linger) return end(connection);
     leave(connection, Connection::Stage::lingering);
-    read(connection, true);
+    read(connection);
 }
 
 void ClientPort::leave(Connection& connection, Connection::Stage stage) {

@@ -55,6 +55,7 @@ struct Connection {
     ClientId id = 0;
     Stage stage = Stage::open;
     bool paused = false;
+    bool reading = false;  // libuv watches it; stays so for a while when it is paused
     bool ended = false;   // nothing more comes
     bool broken = false;  // nothing can be sent either
 };
@@ -114,7 +115,9 @@ private:
     void rest(bool resting);
     void open(int file, const Address& from);
     void settle_late();
-    void read(Connection& connection, bool on);
+    static bool wanted(const Connection& connection);
+    static void read(Connection& connection);
+    static void stop_reading(Connection& connection);
     void break_off(Connection& connection);
     void write_unsent(Connection& connection);
     void flushed(Connection& connection);
