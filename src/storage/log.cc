@@ -107,7 +107,7 @@ void Log::seal(Batch& batch, bool end) {
 // Adds the ops that make a new segment the active one, with room for `need` bytes of records.
 void Log::activate(std::vector<DiskOp>& ops, uint64_t need, uint32_t& first_write) {
     std::string from = spare_path_;
-    before_ = {.open = active_, .offset = offset_, .seed = seed_, .chain = chain_};
+    before_ = {.open = active_, .offset = offset_, .seed = seed_, .chain = chain_, .spare = {}};
     uint64_t size = spare_size_;
     if (!spare_ready_ || need + segment_header_size > spare_size_) {
         from = options_.directory + "/spare.next";
@@ -116,6 +116,7 @@ void Log::activate(std::vector<DiskOp>& ops, uint64_t need, uint32_t& first_writ
                        .size = size, .data = {}});
     } else {
         spare_ready_ = false;
+        before_.spare = from;
     }
     uint64_t number = segments_.empty() ? 1 : segments_.back().number + 1;
     SegmentHeader header{.ensemble = options_.ensemble,
@@ -198,7 +199,8 @@ bool Log::on_disk(Lane lane, uint64_t ticket, const DiskResult& result) {
         spare_done(result);
         return true;
     }
-    return lane == Lane::bulk;  // a purge
+    if (lane == Lane::bulk && ticket == purge_ticket_) purge_done(result);
+    return lane == Lane::bulk;
 }
 
 void Log::batch_done(const DiskResult& result) {
@@ -206,19 +208,11 @@ void Log::batch_done(const DiskResult& result) {
     bool end = end_in_flight_;
     end_in_flight_ = false;
     if (result.error != 0) {
-        // Before the first write of the batch itself nothing of it can be on the disk.
-        if (!end && first_write_ > 0 && result.failed_op == 0 && no_room(result.error)) {
-            segments_.pop_back();
-            active_ = before_.open;
-            offset_ = before_.offset;
-            seed_ = before_.seed;
-            chain_ = before_.chain;
-            cut_needed_ = true;
-            full_ = !spare_ready_;
-            LOG(error, "no room in %s for the next segment of the log (%llu bytes): writes are "
-                       "refused until there is",
-                options_.directory.c_str(),
-                static_cast<unsigned long long>(options_.segment_bytes));
+        // Until the new segment has its name, nothing of the batch can be on the disk, and what is
+        // left of the file is no part of the log. The last op of the activation, the sync of the
+        // directory, comes after the name.
+        if (!end && result.failed_op + 1 < first_write_ && no_room(result.error)) {
+            activation_failed();
             return;
         }
         fatal_ = Error{.text = "writing the log in " + options_.directory +
@@ -234,6 +228,24 @@ void Log::batch_done(const DiskResult& result) {
     if (end) return;
     durable_zxid_ = batches_[written_]->last_zxid();
     ++written_;
+}
+
+void Log::activation_failed() {
+    segments_.pop_back();
+    active_ = before_.open;
+    offset_ = before_.offset;
+    seed_ = before_.seed;
+    chain_ = before_.chain;
+    cut_needed_ = true;
+    full_ = !spare_ready_;
+    LOG(error, "no room in %s for the next segment of the log (%llu bytes): writes are refused "
+               "until there is",
+        options_.directory.c_str(), static_cast<unsigned long long>(options_.segment_bytes));
+    if (before_.spare.empty()) return;
+    std::vector<DiskOp> ops;
+    ops.push_back({.kind = DiskOpKind::remove, .path = before_.spare, .to = {}, .offset = 0,
+                   .size = 0, .data = {}});
+    io_.submit(Lane::bulk, next_ticket_++, std::move(ops));
 }
 
 void Log::make_spare() {
@@ -337,16 +349,29 @@ void Log::cut_back(std::vector<Entry>& cut) {
 }
 
 void Log::purge(uint64_t zxid) {
-    size_t gone = 0;
+    if (purge_ticket_ != 0) return;
     std::vector<DiskOp> ops;
-    while (gone + 1 < segments_.size() && segments_[gone + 1].start_zxid <= zxid) {
-        ops.push_back({.kind = DiskOpKind::remove, .path = path_of(segments_[gone].number),
+    purging_ = 0;
+    while (purging_ + 1 < segments_.size() && segments_[purging_ + 1].start_zxid <= zxid) {
+        ops.push_back({.kind = DiskOpKind::remove, .path = path_of(segments_[purging_].number),
                        .to = {}, .offset = 0, .size = 0, .data = {}});
-        ++gone;
+        ops.push_back({.kind = DiskOpKind::sync_dir, .path = options_.directory, .to = {},
+                       .offset = 0, .size = 0, .data = {}});
+        ++purging_;
     }
-    if (gone == 0) return;
+    if (purging_ == 0) return;
+    purge_ticket_ = next_ticket_++;
+    io_.submit(Lane::bulk, purge_ticket_, std::move(ops));
+}
+
+// What could not be removed is tried again with the next purge, before anything newer.
+void Log::purge_done(const DiskResult& result) {
+    purge_ticket_ = 0;
+    if (result.error != 0)
+        LOG(warn, "removing old files of the log in %s failed: %s", options_.directory.c_str(),
+            strerror(result.error));
+    size_t gone = result.error != 0 ? result.failed_op / 2 : purging_;
     segments_.erase(segments_.begin(), segments_.begin() + static_cast<ptrdiff_t>(gone));
-    io_.submit(Lane::bulk, next_ticket_++, std::move(ops));
 }
 
 uint64_t Log::file_bytes() const {

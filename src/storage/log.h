@@ -91,7 +91,8 @@ public:
     // Requires: idle. An orderly end; idle again when it is on the disk.
     void end_mark();
 
-    // Removes segments that hold nothing after this zxid. Not the active one.
+    // Removes segments that hold nothing after this zxid. Not the active one. Oldest first and each
+    // for good before the next: a crash in between must not leave a gap.
     void purge(uint64_t zxid);
     uint64_t file_bytes() const;
     uint64_t appended_bytes() const { return appended_bytes_; }
@@ -110,6 +111,8 @@ private:
     void make_spare();
     void spare_done(const DiskResult& result);
     void batch_done(const DiskResult& result);
+    void activation_failed();
+    void purge_done(const DiskResult& result);
     const uint8_t* record_of(uint64_t zxid) const;
     std::string path_of(uint64_t number) const {
         return options_.directory + "/" + segment_name(number);
@@ -131,6 +134,7 @@ private:
         uint64_t offset = 0;
         uint64_t seed = 0;
         uint64_t chain = 0;
+        std::string spare;  // that was to become the new segment; empty: one was made in place
     };
     uint64_t seed_ = 0;
     uint64_t offset_ = 0;
@@ -161,6 +165,8 @@ private:
     std::string spare_path_;        // a new name each time: the lanes do not wait for each other
     uint64_t spare_size_ = 0;
     uint64_t spare_retry_us_ = 0;
+    uint64_t purge_ticket_ = 0;     // of the first `purging_` segments; 0: no
+    size_t purging_ = 0;
     uint64_t now_us_ = 0;
     bool full_ = false;
     bool cut_needed_ = false;
