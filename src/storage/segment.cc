@@ -4,6 +4,7 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <cstring>
 
 #include "base/hash.h"
 
@@ -14,10 +15,12 @@ namespace {
 constexpr std::string_view magic = "ZKDLOG\r\n";
 constexpr uint32_t payload_size_max = 1u << 30;
 
+uint32_t tag_of(uint64_t seed) { return static_cast<uint32_t>(seed >> 48) << 16; }
+
 struct Record {
     uint64_t checksum;
     uint32_t length;
-    uint32_t kind;
+    uint32_t kind;  // without the tag
     uint64_t batch;
     uint64_t previous;
     Bytes payload;
@@ -28,11 +31,13 @@ std::optional<Record> record_at(Bytes file, size_t offset, uint64_t seed) {
     if (file.size() - offset < record_head_size) return std::nullopt;
     const uint8_t* at = file.data() + offset;
     uint32_t length = load_u32(at + 8);
+    uint32_t kind = load_u32(at + 12) ^ tag_of(seed);
+    if (kind > 0xffff) return std::nullopt;
     if (length > payload_size_max || file.size() - offset - record_head_size < length)
         return std::nullopt;
     Record record{.checksum = load_u64(at),
                   .length = length,
-                  .kind = load_u32(at + 12),
+                  .kind = kind,
                   .batch = load_u64(at + 16),
                   .previous = load_u64(at + 24),
                   .payload = file.subspan(offset + record_head_size, length)};
@@ -41,9 +46,10 @@ std::optional<Record> record_at(Bytes file, size_t offset, uint64_t seed) {
     return record;
 }
 
-// Does a record of a batch later than `batch` stand anywhere from `offset` on?
-std::optional<size_t> later_batch(Bytes file, size_t offset, uint64_t batch, uint64_t seed) {
-    for (; file.size() - offset >= record_head_size; ++offset) {
+// Does a record of a batch later than `batch` begin anywhere from `offset` to `end`?
+std::optional<size_t> later_batch(Bytes file, size_t offset, size_t end, uint64_t batch,
+                                  uint64_t seed) {
+    for (; offset < end && file.size() - offset >= record_head_size; ++offset) {
         uint64_t found = load_u64(file.data() + offset + 16);
         if (found <= batch || found - batch > (uint64_t{1} << 40)) continue;
         if (record_at(file, offset, seed)) return offset;
@@ -51,9 +57,13 @@ std::optional<size_t> later_batch(Bytes file, size_t offset, uint64_t batch, uin
     return std::nullopt;
 }
 
-size_t last_used(Bytes file) {
-    size_t end = file.size();
-    while (end > 0 && file[end - 1] == 0) --end;
+// How many bytes there are up to the last that is not zero. Mostly there are none.
+size_t used_bytes(Bytes bytes) {
+    static constexpr uint8_t zeros[4096] = {};
+    size_t end = bytes.size();
+    while (end >= sizeof zeros && memcmp(bytes.data() + end - sizeof zeros, zeros, sizeof zeros) == 0)
+        end -= sizeof zeros;
+    while (end > 0 && bytes[end - 1] == 0) --end;
     return end;
 }
 
@@ -102,6 +112,9 @@ Result<SegmentHeader> decode_segment_header(Bytes bytes, const std::string& path
         return damage(path, 0, "it does not begin as a log does");
     Reader in(bytes.subspan(magic.size()));
     uint32_t format = in.u32();
+    if (format != log_format)
+        return Error{.text = path + ": format " + std::to_string(format) +
+                             "; this version reads format " + std::to_string(log_format)};
     in.u32();
     SegmentHeader header;
     header.ensemble = in.u64();
@@ -115,15 +128,12 @@ Result<SegmentHeader> decode_segment_header(Bytes bytes, const std::string& path
     header.checksum = in.u64();
     if (header.checksum != hash64(bytes.first(segment_header_size - 8)))
         return damage(path, 0, "the header's checksum does not hold");
-    if (format != log_format)
-        return Error{.text = path + ": format " + std::to_string(format) +
-                             "; this version reads format " + std::to_string(log_format)};
     return header;
 }
 
 uint64_t seal_record(uint8_t* record, uint32_t kind, uint64_t batch, uint64_t previous,
                      uint64_t seed) {
-    store_u32(record + 12, kind);
+    store_u32(record + 12, tag_of(seed) | kind);
     store_u64(record + 16, batch);
     store_u64(record + 24, previous);
     size_t covered = record_head_size - 8 + load_u32(record + 8);
@@ -150,12 +160,13 @@ const char* misplaced(const Record& record, const SegmentEnd& end, Entry& entry)
 // What to make of the end of the last segment.
 Result<SegmentEnd> judge_end(Bytes file, const SegmentHeader& header, const std::string& path,
                              SegmentEnd end) {
+    end.torn_bytes = used_bytes(file.subspan(end.offset));
     uint64_t torn = end.batch_ended ? end.batch + 1 : end.batch;
-    std::optional<size_t> later = later_batch(file, end.offset, torn, header.checksum);
+    std::optional<size_t> later =
+        later_batch(file, end.offset, end.offset + end.torn_bytes, torn, header.checksum);
     if (later)
         return damage(path, end.offset, "the record is bad, yet a later one, synced after it, is "
                                         "good at offset " + std::to_string(*later));
-    end.torn_bytes = last_used(file.subspan(end.offset));
     return end;
 }
 
