@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cinttypes>
+#include <cstring>
 
 namespace zk {
 
@@ -56,25 +57,34 @@ Result<std::vector<Found>> find_segments(Io& io, const RecoveryOptions& options)
     return found;
 }
 
+// The snapshots that were passed over.
+struct PassedOver {
+    uint64_t zxid = 0;  // of the newest
+    std::string why;
+};
+
 Result<void> load_newest(Io& io, const RecoveryOptions& options, Recovered& recovered,
-                         Position& last) {
+                         Position& last, PassedOver& passed) {
     Result<std::vector<std::string>> names = io.list(options.data_directory);
     if (!names) return names.error();
+    std::vector<uint64_t>& all = recovered.snapshots;
     for (const std::string& name : *names)
-        if (std::optional<uint64_t> zxid = snapshot_zxid(name))
-            recovered.snapshots.push_back(*zxid);
-    std::sort(recovered.snapshots.begin(), recovered.snapshots.end());
-    for (size_t i = recovered.snapshots.size(); i-- > 0;) {
-        uint64_t zxid = recovered.snapshots[i];
+        if (std::optional<uint64_t> zxid = snapshot_zxid(name)) all.push_back(*zxid);
+    std::sort(all.begin(), all.end());
+    for (; !all.empty(); all.pop_back()) {
+        uint64_t zxid = all.back();
         std::string path = options.data_directory + "/" + snapshot_name(zxid);
         recovered.state = std::make_unique<State>(options.seed);
         Result<Position> loaded = load_snapshot(io, path, options.ensemble, *recovered.state);
+        if (loaded && loaded->zxid != zxid)
+            loaded = Error{.text = path + ": it is a snapshot of zxid " + hex(loaded->zxid)};
         if (loaded) {
             recovered.snapshot_zxid = zxid;
             last = *loaded;
             return {};
         }
         LOG(warn, "%s; looking for an older snapshot", loaded.error().text.c_str());
+        if (passed.why.empty()) passed = {.zxid = zxid, .why = loaded.error().text};
     }
     recovered.state = std::make_unique<State>(options.seed);
     recovered.state->format();
@@ -92,7 +102,7 @@ std::vector<std::optional<Position>> stops(const std::vector<Found>& segments) {
 }
 
 Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Position>& until,
-                          Recovered& recovered) {
+                          const Position& snapshot, Recovered& recovered) {
     Buffer bytes;
     Result<size_t> got = io.read_at(segment.path, 0, {bytes.grow(segment.size), segment.size});
     if (!got) return got.error();
@@ -100,7 +110,12 @@ Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Posi
     Buffer reply;
     State& state = *recovered.state;
     return read_segment(bytes.bytes(), segment.header, segment.path, until,
-                        [&](const Entry& entry, uint64_t) -> Result<void> {
+                        [&](const Entry& entry, uint64_t checksum) -> Result<void> {
+                            if (entry.zxid == snapshot.zxid &&
+                                (entry.term != snapshot.term || checksum != snapshot.checksum))
+                                return Error{.text = segment.path + ": the snapshot of zxid " +
+                                                     hex(snapshot.zxid) +
+                                                     " was not taken of this log"};
                             if (entry.zxid <= state.zxid()) return {};
                             if (entry.zxid != state.zxid() + 1)
                                 return Error{.text = segment.path + ": the log goes on at zxid " +
@@ -113,23 +128,17 @@ Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Posi
                         });
 }
 
-}  // namespace
-
-Result<Recovered> recover(Io& io, const RecoveryOptions& options) {
-    Recovered recovered;
-    Position last;
-    if (Result<void> loaded = load_newest(io, options, recovered, last); !loaded)
-        return loaded.error();
-    Result<std::vector<Found>> found = find_segments(io, options);
-    if (!found) return found.error();
-    const std::vector<Found>& segments = *found;
-    std::vector<std::optional<Position>> until = stops(segments);
-    if (!segments.empty() && segments[0].header.start.zxid > last.zxid)
+// The log's part of recovery. `last`: of the snapshot.
+Result<void> read_log(Io& io, const std::vector<Found>& segments, const Position& last,
+                      Recovered& recovered) {
+    LogStart& log = recovered.log;
+    log.last = last;
+    if (segments.empty()) return {};
+    if (segments[0].header.start.zxid > last.zxid)
         return Error{.text = segments[0].path + ": the log begins after zxid " +
                              hex(segments[0].header.start.zxid) +
                              ", but the newest good snapshot is of zxid " + hex(last.zxid)};
-    LogStart& log = recovered.log;
-    log.last = last;
+    std::vector<std::optional<Position>> until = stops(segments);
     SegmentEnd end;
     for (size_t i = 0; i < segments.size(); ++i) {
         const Found& segment = segments[i];
@@ -140,11 +149,10 @@ Result<Recovered> recover(Io& io, const RecoveryOptions& options) {
         bool skip = until[i] && (until[i]->zxid <= last.zxid ||
                                  until[i]->zxid <= segment.header.start.zxid);
         if (skip) continue;
-        Result<SegmentEnd> read = replay(io, segment, until[i], recovered);
+        Result<SegmentEnd> read = replay(io, segment, until[i], last, recovered);
         if (!read) return read.error();
         end = *read;
     }
-    if (segments.empty()) return recovered;
     // A snapshot may be newer than the log's end, which then starts anew behind it.
     bool snapshot_newer = end.last.zxid < last.zxid;
     if (!snapshot_newer) log.last = end.last;
@@ -154,6 +162,54 @@ Result<Recovered> recover(Io& io, const RecoveryOptions& options) {
     log.offset = end.offset;
     log.chain = end.chain;
     log.seed = segments.back().header.checksum;
+    return {};
+}
+
+// Only the last segment can hold a batch that was never synced.
+Result<void> sync_what_was_read(Io& io, const RecoveryOptions& options,
+                                const std::vector<Found>& segments) {
+    std::vector<DiskOp> ops;
+    auto add = [&](DiskOpKind kind, const std::string& path) {
+        ops.push_back({.kind = kind, .path = path, .to = {}, .offset = 0, .size = 0, .data = {}});
+    };
+    if (!segments.empty()) add(DiskOpKind::sync, segments.back().path);
+    add(DiskOpKind::sync_dir, options.log_directory);
+    if (options.data_directory != options.log_directory)
+        add(DiskOpKind::sync_dir, options.data_directory);
+    DiskResult done = io.run(ops);
+    if (done.error == 0) return {};
+    return Error{.text = ops[done.failed_op].path + ": " + strerror(done.error),
+                 .code = done.error};
+}
+
+// `log.1` or `snapshot.100000002`: the names of an Apache ZooKeeper, which does not fill them up.
+bool apache_name(const std::string& name) {
+    if (name == "version-2") return true;
+    size_t dot = name.find('.');
+    if (dot == std::string::npos) return false;
+    std::string head = name.substr(0, dot);
+    std::string tail = name.substr(dot + 1);
+    return (head == "log" || head == "snapshot") && !tail.empty() && tail.size() < 16 &&
+           tail.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+}  // namespace
+
+Result<Recovered> recover(Io& io, const RecoveryOptions& options) {
+    Recovered recovered;
+    Position last;
+    PassedOver passed;
+    if (Result<void> loaded = load_newest(io, options, recovered, last, passed); !loaded)
+        return loaded.error();
+    Result<std::vector<Found>> found = find_segments(io, options);
+    if (!found) return found.error();
+    if (Result<void> read = read_log(io, *found, last, recovered); !read) return read.error();
+    // A snapshot is taken of what is durable: the log alone must get there too.
+    if (passed.zxid > recovered.log.last.zxid)
+        return Error{.text = passed.why + "; without it there is nothing after zxid " +
+                             hex(recovered.log.last.zxid)};
+    if (Result<void> synced = sync_what_was_read(io, options, *found); !synced)
+        return synced.error();
     return recovered;
 }
 
@@ -166,13 +222,12 @@ Result<bool> anything_there(Io& io, const std::string& data_directory,
         if (!names) return names.error();
         for (const std::string& name : *names) {
             ours = ours || segment_number(name) || snapshot_zxid(name);
-            apache = apache || name == "version-2";
+            apache = apache || apache_name(name);
         }
     }
     if (apache && !ours)
-        return Error{.text = data_directory + ": this is the data of an Apache ZooKeeper "
-                                              "(version-2), which zkd does not read; give it a "
-                                              "directory of its own"};
+        return Error{.text = data_directory + ": this is the data of an Apache ZooKeeper, which "
+                                              "zkd does not read; give it a directory of its own"};
     return ours;
 }
 
@@ -180,7 +235,8 @@ void remove_leftovers(Io& io, const std::string& directory) {
     Result<std::vector<std::string>> names = io.list(directory);
     if (!names) return;
     for (const std::string& name : *names) {
-        if (!name.starts_with("spare.") && !name.ends_with(".tmp")) continue;
+        bool made_by_us = name.starts_with("snapshot.") || name.starts_with("vote.");
+        if (!name.starts_with("spare.") && !(made_by_us && name.ends_with(".tmp"))) continue;
         DiskOp op{.kind = DiskOpKind::remove, .path = directory + "/" + name, .to = {},
                   .offset = 0, .size = 0, .data = {}};
         io.run({&op, 1});

@@ -1,8 +1,12 @@
 // recovery.h -- what the data directory holds, made into a state and a place to go on from.
 //
 // Layer 3. The newest good snapshot is loaded, and the log's entries after it are applied; a snapshot
-// that is damaged is passed over with a warning if the log reaches back to an older one. A torn end
-// of the log is cut; any other damage is an error that names file and offset, and nothing is changed.
+// that is damaged is passed over with a warning if the log reaches back to an older one, and on to
+// where the damaged one was taken. A torn end of the log is cut; any other damage is an error that
+// names file and offset, and nothing is changed.
+//
+// What was read is synced before anybody hears of it: a killed process may have left its last batch
+// in the system's memory only.
 //
 //     snapshot.<zxid>  +  log.<n> log.<n+1> ...  -->  State, LogStart
 
@@ -30,7 +34,7 @@ struct Recovered {
     uint64_t snapshot_zxid = 0;  // 0: none was there
     uint64_t entries = 0;        // applied from the log
     uint64_t torn_bytes = 0;     // cut off its end
-    std::vector<uint64_t> snapshots;  // all there are, oldest first
+    std::vector<uint64_t> snapshots;  // oldest first; none that was found damaged
 };
 
 Result<Recovered> recover(Io& io, const RecoveryOptions& options);

@@ -137,6 +137,9 @@ Result<void> read_header(Source& from, uint64_t ensemble) {
     if (as_text(in.bytes(magic.size())) != magic)
         return damage(from.path, 0, "it does not begin as a snapshot does");
     uint32_t format = in.u32();
+    if (format != snapshot_format)
+        return Error{.text = from.path + ": format " + std::to_string(format) +
+                             "; this version reads format " + std::to_string(snapshot_format)};
     in.u32();
     uint64_t whose = in.u64();
     from.last.zxid = in.u64();
@@ -146,9 +149,6 @@ Result<void> read_header(Source& from, uint64_t ensemble) {
     from.seed = in.u64();
     if (from.seed != hash64(from.bytes.bytes().first(header_size - 8)))
         return damage(from.path, 0, "the header's checksum does not hold");
-    if (format != snapshot_format)
-        return Error{.text = from.path + ": format " + std::to_string(format) +
-                             "; this version reads format " + std::to_string(snapshot_format)};
     if (whose != ensemble)
         return Error{.text = from.path + ": it belongs to another ensemble than this directory"};
     return {};

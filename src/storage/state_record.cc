@@ -50,33 +50,16 @@ std::optional<StateRecord> decode(Bytes bytes) {
     return record;
 }
 
-}  // namespace
-
-Result<std::optional<StateRecord>> load_record(Io& io, const std::string& directory) {
-    Result<std::vector<std::string>> names = io.list(directory);
-    if (!names) return names.error();
-    std::optional<StateRecord> best;
-    bool any = false;
-    for (int number : {1, 2}) {
-        std::string path = file_path(directory, number);
-        bool there = false;
-        for (const std::string& name : *names) there = there || directory + "/" + name == path;
-        if (!there) continue;
-        any = true;
-        uint8_t bytes[record_size];
-        Result<size_t> got = io.read_at(path, 0, bytes);
-        if (!got) return got.error();
-        std::optional<StateRecord> record = decode(Bytes(bytes, *got));
-        if (record && (!best || record->sequence > best->sequence)) best = record;
-    }
-    if (any && !best)
-        return Error{.text = directory + ": neither vote.1 nor vote.2 is whole; this node does not "
-                                         "know who it is"};
-    return best;
+// Are the bytes a record of a format that this version does not know?
+bool of_other_format(Bytes bytes) {
+    Reader in(bytes);
+    if (as_text(in.bytes(magic.size())) != magic) return false;
+    uint32_t format = in.u32();
+    return bytes.size() == record_size && format != record_format &&
+           load_u64(bytes.data() + record_size - 8) == hash64(bytes.first(record_size - 8));
 }
 
-Result<void> store_record(Io& io, const std::string& directory, StateRecord& record) {
-    ++record.sequence;
+Result<void> write_both(Io& io, const std::string& directory, const StateRecord& record) {
     Buffer bytes;
     encode(bytes, record);
     for (int number : {1, 2}) {
@@ -100,6 +83,46 @@ Result<void> store_record(Io& io, const std::string& directory, StateRecord& rec
             return Error{.text = path + ": " + strerror(done.error), .code = done.error};
     }
     return {};
+}
+
+}  // namespace
+
+Result<std::optional<StateRecord>> load_record(Io& io, const std::string& directory) {
+    Result<std::vector<std::string>> names = io.list(directory);
+    if (!names) return names.error();
+    std::optional<StateRecord> best;
+    bool any = false;
+    bool alike = true;
+    for (int number : {1, 2}) {
+        std::string path = file_path(directory, number);
+        bool there = false;
+        for (const std::string& name : *names) there = there || directory + "/" + name == path;
+        alike = alike && there;
+        if (!there) continue;
+        any = true;
+        uint8_t bytes[record_size];
+        Result<size_t> got = io.read_at(path, 0, bytes);
+        if (!got) return got.error();
+        if (of_other_format(Bytes(bytes, *got)))
+            return Error{.text = path + ": it is of a format that this version does not read"};
+        std::optional<StateRecord> record = decode(Bytes(bytes, *got));
+        alike = alike && record && (!best || *record == *best);
+        if (record && (!best || record->sequence > best->sequence)) best = record;
+    }
+    if (any && !best)
+        return Error{.text = directory + ": neither vote.1 nor vote.2 is whole; this node does not "
+                                         "know who it is"};
+    // If both say the same, the first is synced. The only good copy is never overwritten with
+    // anything but itself.
+    if (best && !alike)
+        if (Result<void> written = write_both(io, directory, *best); !written)
+            return written.error();
+    return best;
+}
+
+Result<void> store_record(Io& io, const std::string& directory, StateRecord& record) {
+    ++record.sequence;
+    return write_both(io, directory, record);
 }
 
 }  // namespace zk

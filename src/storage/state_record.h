@@ -2,7 +2,8 @@
 // ensemble, its term and its vote.
 //
 // Layer 3. Two files, `vote.1` and `vote.2`, of 64 bytes each; the second is written after the first is
-// synced, so one of them is whole whatever happens. The newer good one counts.
+// synced, so one of them is whole whatever happens. The newer good one counts, and loading it brings
+// the other up to it: what a node acts on must not hang on one file, nor on an unsynced one.
 
 #pragma once
 
@@ -24,7 +25,7 @@ struct StateRecord {
     bool operator==(const StateRecord&) const = default;
 };
 
-// Nothing: neither file is there. Error: files, but no good one.
+// Nothing: neither file is there. Error: files, but no good one. Waits for the disk.
 Result<std::optional<StateRecord>> load_record(Io& io, const std::string& directory);
 // Waits for the disk.
 Result<void> store_record(Io& io, const std::string& directory, StateRecord& record);
