@@ -1,0 +1,344 @@
+// checker.cc -- see checker.h: what was asked, which entries came of it, the order of a turn.
+
+#include "checker.h"
+
+#include <algorithm>
+
+#include "state/acl.h"
+#include "state/commands.h"
+
+namespace zk::sim {
+
+namespace {
+
+constexpr size_t connect_number = ~size_t{0};
+constexpr uint64_t excuse_us = 6'000'000;
+
+std::string ip_text(const Address& from) {
+    std::string text;
+    for (size_t i = 12; i < 16; ++i) text += (i > 12 ? "." : "") + std::to_string(from.ip[i]);
+    return text;
+}
+
+}  // namespace
+
+void Checker::fail(const Connection& connection, const char* what, const std::string& more) {
+    story_.fail("link %u, session 0x%llx: %s%s%s", connection.link->number,
+                static_cast<unsigned long long>(connection.session), what,
+                more.empty() ? "" : ": ", more.c_str());
+}
+
+Connection* Checker::find(const Link& link) {
+    auto found = connections_.find(link.number);
+    return found == connections_.end() ? nullptr : &found->second;
+}
+
+Connection& Checker::connecting(Link& link, const ConnectRequest& asked, size_t frame_bytes) {
+    Connection& connection = connections_[link.number];
+    connection.link = &link;
+    connection.asked = asked;
+    connection.asked_password = as_text(asked.password);
+    connection.asked.password = {};
+    connection.who.emplace_back("ip", ip_text(link.from));
+    connection.sent_bytes = frame_bytes;
+    connection.frame_ends.push_back(frame_bytes);
+    return connection;
+}
+
+Connection& Checker::connecting_raw(Link& link) {
+    Connection& connection = connections_[link.number];
+    connection.link = &link;
+    connection.raw = true;
+    return connection;
+}
+
+void Checker::asking(Connection& connection, Request request, size_t frame_bytes) {
+    connection.sent_bytes += frame_bytes;
+    if (request.kind == RequestKind::fatal) {
+        connection.must_close = true;
+        return;
+    }
+    connection.frame_ends.push_back(connection.sent_bytes);
+    request.proofs = connection.who.size();
+    if (request.kind == RequestKind::auth)
+        connection.auths.push_back(std::move(request));
+    else
+        connection.requests.push_back(std::move(request));
+}
+
+void Checker::proving(Connection& connection, const std::string& id) {
+    std::pair<std::string, std::string> proof{"digest", id};
+    for (const auto& known : connection.who)
+        if (known == proof) return;
+    connection.who.push_back(proof);
+}
+
+Who Checker::who(const Connection& connection, size_t proofs) const {
+    return Who(connection.who.begin(), connection.who.begin() + static_cast<ptrdiff_t>(proofs));
+}
+
+// A whole request that is at the server's socket counts, read or not.
+void Checker::arrived(Link& link) {
+    Connection* connection = find(link);
+    if (connection == nullptr || connection->raw) return;
+    bool whole = false;
+    while (!connection->frame_ends.empty() && connection->frame_ends.front() <= link.arrived) {
+        connection->frame_ends.pop_front();
+        whole = true;
+    }
+    if (!whole) return;
+    int64_t session = connection->session;
+    if (session == 0 && connection->asked.session != 0 && connection->may_connect) {
+        auto known = heard_.find(connection->asked.session);
+        bool mine = known != heard_.end() &&
+                    known->second.password == connection->asked_password;
+        if (mine) session = connection->asked.session;
+    }
+    if (session != 0 && !connection->closed) heard(session);
+}
+
+void Checker::heard(int64_t session) {
+    Heard& of = heard_[session];
+    uint64_t now_us = queue_.now_us();
+    if (now_us - of.last_us >= of.timeout_us) of.excused_until_us = now_us + excuse_us;
+    of.last_us = now_us;
+}
+
+void Checker::sent(Link& link, Bytes bytes) {
+    Connection* connection = find(link);
+    story_.mix(link.number);
+    story_.mix(bytes);
+    if (connection == nullptr) return;
+    if (!connection->live) {
+        connection->live = true;
+        live_.push_back(connection);
+    }
+    connection->out += as_text(bytes);
+}
+
+void Checker::server_closed(Link& link) {
+    Connection* connection = find(link);
+    if (connection == nullptr) return;
+    connection->closed = true;
+    // A request that came in the same moment may not have been looked at any more.
+    auto known = heard_.find(connection->session);
+    if (known != heard_.end() && known->second.last_us >= turned_us_)
+        known->second.excused_until_us = queue_.now_us() + excuse_us;
+}
+
+void Checker::accepted(Link& link) {
+    if (Connection* connection = find(link)) by_attach_[link.attach] = connection;
+}
+
+void Checker::process_started() {
+    by_attach_.clear();
+    for (auto& [session, of] : heard_) {
+        of.last_us = queue_.now_us();
+        of.excused_until_us = 0;
+    }
+}
+
+void Checker::process_ended() {
+    for (Connection* connection : live_) {
+        connection->closed = true;
+        connection->out.clear();
+    }
+    live_.clear();
+    by_attach_.clear();
+    asked_.clear();
+    model_.forget_all_watches();
+}
+
+// An entry came onto the disk: whose is it, and is it what that connection had to ask next?
+void Checker::entry(const Logged& logged) {
+    const Entry& entry = logged.entry;
+    asked_.erase(entry.zxid);
+    TELL(story_, "zxid %llu on disk: op %d, session 0x%llx, from attach %u",
+         static_cast<unsigned long long>(entry.zxid), entry.op,
+         static_cast<unsigned long long>(entry.session), entry.origin.client);
+    session_entry(entry);
+    if (entry.origin.node == 0) return;
+    auto found = by_attach_.find(entry.origin.client);
+    if (found == by_attach_.end()) return story_.fail("an entry from a connection never taken");
+    // Where the connection is gone nobody waits for it.
+    if (!found->second->closed) match(*found->second, logged);
+}
+
+// Rule 7, and what is to be known of sessions for it.
+void Checker::session_entry(const Entry& entry) {
+    Reader in(entry.body);
+    uint64_t now_us = queue_.now_us();
+    if (entry.op == static_cast<int32_t>(Op::create_session)) {
+        NewSession record;
+        decode(in, record);
+        Heard& of = heard_[Model::session_id(entry)];
+        of = {.last_us = now_us,
+              .excused_until_us = 0,
+              .timeout_us = static_cast<uint64_t>(record.timeout_ms) * 1000,
+              .password = std::string(as_text(record.password))};
+    } else if (entry.op == entry_op::attach_session) {
+        AttachSession record;
+        decode(in, record);
+        auto known = heard_.find(entry.session);
+        if (known == heard_.end() || known->second.password != as_text(record.password)) return;
+        uint64_t timeout_us = static_cast<uint64_t>(record.timeout_ms) * 1000;
+        // Until it is applied the old one may count.
+        if (timeout_us > known->second.timeout_us)
+            known->second.excused_until_us = now_us + excuse_us;
+        known->second.timeout_us = timeout_us;
+    } else if (entry.op == static_cast<int32_t>(Op::close_session) && entry.origin.node == 0) {
+        auto known = heard_.find(entry.session);
+        if (known == heard_.end()) return;
+        const Heard& of = known->second;
+        if (now_us - of.last_us < of.timeout_us && now_us > of.excused_until_us)
+            story_.fail("session 0x%llx is expired %llu ms after its last request; its time-out "
+                        "is %llu ms",
+                        static_cast<unsigned long long>(entry.session),
+                        static_cast<unsigned long long>((now_us - of.last_us) / 1000),
+                        static_cast<unsigned long long>(of.timeout_us / 1000));
+    }
+}
+
+// Rule 3.
+void Checker::match(Connection& connection, const Logged& logged) {
+    const Entry& entry = logged.entry;
+    if (entry.op == static_cast<int32_t>(Op::create_session) ||
+        entry.op == entry_op::attach_session) {
+        bool made = entry.op == static_cast<int32_t>(Op::create_session);
+        if (made != (connection.asked.session == 0) || entry.session != connection.asked.session)
+            fail(connection, "its entry is of another session than it asked for");
+        if (connection.connect_zxid != 0 && connection.connect_zxid != entry.zxid)
+            fail(connection, "two entries for one connect request");
+        if (!connection.may_connect) fail(connection, "taken though it has seen more");
+        connection.connect_zxid = entry.zxid;
+        asked_[entry.zxid] = {&connection, connect_number};
+        return;
+    }
+    size_t end = connection.answered + connection.requests.size();
+    for (; connection.matched < end; ++connection.matched) {
+        Request& request = connection.requests[connection.matched - connection.answered];
+        if (request.kind != RequestKind::write && request.kind != RequestKind::close) continue;
+        bool same = request.op == entry.op && request.body == as_text(entry.body);
+        if (!same && queue_.now_us() < full_until_us_) continue;
+        if (!same)
+            return fail(connection, "its entry is not what it asked next",
+                        "xid " + std::to_string(request.xid) + " op " +
+                            std::to_string(request.op) + ", entry op " + std::to_string(entry.op));
+        request.zxid = entry.zxid;
+        asked_[entry.zxid] = {&connection, connection.matched};
+        ++connection.matched;
+        std::vector<Identity> identities;
+        decode(entry.ids, identities);
+        Who whose;
+        for (const Identity& one : identities) whose.emplace_back(one.scheme, one.id);
+        if (request.kind == RequestKind::write && whose != who(connection, request.proofs))
+            fail(connection, "its entry has other identities than it had when it asked");
+        return;
+    }
+    fail(connection, "an entry that it did not ask for", "op " + std::to_string(entry.op));
+}
+
+// Cuts what a connection was sent into frames. Those without a zxid of their own get one.
+void Checker::split(Connection& connection, std::vector<Frame>& frames) {
+    if (connection.raw) return connection.out.clear();
+    size_t first = frames.size();
+    size_t at = 0;
+    int64_t zxid = connection.last_zxid;
+    bool connected = connection.connected;
+    while (connection.out.size() - at >= 4) {
+        uint32_t length = load_u32(as_bytes(connection.out).data() + at);
+        if (connection.out.size() - at - 4 < length) break;
+        Frame frame{.connection = &connection,
+                    .bytes = connection.out.substr(at + 4, length),
+                    .zxid = 0};
+        at += 4 + length;
+        if (!connected) {
+            connected = true;
+            zxid = static_cast<int64_t>(connection.connect_zxid);
+        } else if (length >= reply_header_size) {
+            Reader in(as_bytes(frame.bytes));
+            int64_t own = read_reply_header(in).zxid;
+            if (own > 0 && own < zxid)
+                fail(connection, "the zxid of its answers goes back",
+                     std::to_string(own) + " after " + std::to_string(zxid));
+            if (own > 0) zxid = own;
+        }
+        frame.zxid = zxid;
+        frames.push_back(std::move(frame));
+    }
+    connection.out.erase(0, at);
+    if (!connection.out.empty()) fail(connection, "half a frame at the end of a turn");
+    // A catch-up event shows the state of the answer that it comes before.
+    for (size_t i = frames.size(); i-- > first + 1;) {
+        Reader in(as_bytes(frames[i - 1].bytes));
+        ReplyHeader header = read_reply_header(in);
+        if (i - 1 > first && header.xid == xid_notification && header.zxid == -1)
+            frames[i - 1].zxid = frames[i].zxid;
+    }
+}
+
+void Checker::turned() {
+    std::vector<Frame> frames;
+    for (Connection* connection : live_) split(*connection, frames);
+    std::stable_sort(frames.begin(), frames.end(),
+                     [](const Frame& a, const Frame& b) { return a.zxid < b.zxid; });
+    for (Frame& frame : frames) {
+        if (story_.failed()) return;
+        if (frame.zxid > 0 && !advance(static_cast<uint64_t>(frame.zxid))) return;
+        check(frame);
+        ++answers_;
+    }
+    told_ = std::max(told_, model_.zxid());
+    ledger_.acknowledge(told_);
+    for (Connection* connection : live_) {
+        if (connection->closed)
+            model_.forget(connection->link->number);
+        else
+            check_events_before(*connection, static_cast<int64_t>(model_.zxid()));
+    }
+    std::erase_if(live_, [](const Connection* connection) { return connection->closed; });
+    turned_us_ = queue_.now_us();
+}
+
+// Rule 2.
+bool Checker::advance(uint64_t zxid) {
+    if (zxid > ledger_.durable()) {
+        story_.fail("zxid %llu was told before it is on the disk for good (up to %llu is)",
+                    static_cast<unsigned long long>(zxid),
+                    static_cast<unsigned long long>(ledger_.durable()));
+        return false;
+    }
+    while (model_.zxid() < zxid) {
+        const Logged* next = ledger_.find(model_.zxid() == 0 ? ledger_.first()
+                                                             : model_.zxid() + 1);
+        ASSERT(next != nullptr);
+        apply(*next);
+    }
+    return true;
+}
+
+void Checker::apply(const Logged& logged) {
+    const Entry& entry = logged.entry;
+    ModelOutcome outcome = model_.apply(entry);
+    if (!model_.broken().empty()) story_.fail("%s", model_.broken().c_str());
+    bool closes = entry.op == static_cast<int32_t>(Op::close_session) && !outcome.moved;
+    for (const auto& [number, events] : model_.events()) {
+        Connection& connection = connections_.at(number);
+        for (const ModelEvent& event : events)
+            connection.events.push_back({.event = event, .any_order = closes});
+    }
+    if (closes)
+        for (Connection* connection : live_)
+            if (connection->session == entry.session && connection->connected)
+                connection->over_at = entry.zxid;
+    auto found = asked_.find(entry.zxid);
+    if (found == asked_.end()) return;
+    auto [connection, number] = found->second;
+    if (number == connect_number)
+        connection->connect_outcome = std::move(outcome);
+    else if (number >= connection->answered)
+        connection->requests[number - connection->answered].outcome = std::move(outcome);
+    asked_.erase(found);
+}
+
+}  // namespace zk::sim

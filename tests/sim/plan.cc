@@ -1,0 +1,64 @@
+// plan.cc -- see plan.h. Every seed draws anew; a third of them has a calm disk, so that long
+// histories without a crash are tried as well.
+
+#include "plan.h"
+
+namespace zk::sim {
+
+namespace {
+
+constexpr uint64_t second_us = 1'000'000;
+
+void plan_server(Config& config, Chance& chance) {
+    config.data_dir = "data";
+    config.tick_ms = chance.pick({100, 200, 400});
+    config.session_timeout_min_ms = 2 * config.tick_ms;
+    config.session_timeout_max_ms = 20 * config.tick_ms;
+    config.segment_bytes = chance.pick({4096u, 8192u, 16384u, 65536u});
+    config.snapshot_entries = chance.pick({15u, 60u, 200u, 1000u});
+    config.snapshot_log_bytes = chance.percent(20) ? 20000 : 0;
+    config.purge_keeps = static_cast<uint32_t>(chance.between(1, 3));
+    config.purge_interval_ms = chance.percent(50) ? 700 : 3'600'000;
+    config.client_outstanding_max = chance.pick({1u, 3u, 20u, 1000u});
+    config.clients_per_address_max = chance.percent(20) ? 3 : 60;
+    config.request_bytes_max = chance.percent(20) ? 3000 : 1048575;
+    config.client_output_max = chance.percent(30) ? 20000 : 256u << 20;
+    config.handshake_timeout_ms = chance.pick({1000, 3000});
+    config.reap_interval_ms = chance.pick({0, 300, 1500});
+    config.four_letter_words = "*";
+}
+
+void plan_disk(Plan& plan, Chance& chance) {
+    plan.write_us_max = chance.pick({20u, 300u, 3000u});
+    plan.sync_us_max = chance.pick({50u, 3000u, 20000u});
+    if (chance.percent(15)) plan.slow_sync_permille = 5;
+    if (chance.percent(33)) return;
+    if (chance.percent(80)) plan.crash_every_us = chance.between(1, 6) * second_us;
+    plan.power_loss_percent = chance.pick({0u, 50u, 100u});
+    plan.stop_percent = chance.pick({0u, 0u, 30u, 100u});
+    plan.flip_percent = chance.pick({0u, 30u});
+    if (chance.percent(25)) plan.bulk_errors_permille = 60;
+    if (chance.percent(20)) plan.full_every_us = 3 * second_us;
+    if (chance.percent(15)) plan.log_error_every_us = 4 * second_us;
+}
+
+}  // namespace
+
+Plan make_plan(Chance& chance) {
+    Plan plan;
+    plan_server(plan.config, chance);
+    plan_disk(plan, chance);
+    plan.clients = static_cast<uint32_t>(chance.between(1, 7));
+    plan.length_us = chance.between(3, 12) * second_us;
+    plan.delay_us_max = chance.pick({100u, 2000u, 30000u});
+    if (chance.percent(40)) plan.resets_permille = 3;
+    plan.socket_bytes = chance.pick({500u, 8000u, 65536u});
+    if (chance.percent(25)) plan.stall_every_us = 2 * second_us;
+    if (chance.percent(25)) plan.wall_jump_every_us = 2 * second_us;
+    plan.depth_max = chance.pick({1u, 4u, 16u, 64u});
+    plan.requests = chance.pick({200u, 600u, 1500u});
+    plan.hostile = chance.percent(30);
+    return plan;
+}
+
+}  // namespace zk::sim

@@ -1,0 +1,44 @@
+// plan.h -- what one seed's world is like: settings of the server, and how unkind everything is.
+
+#pragma once
+
+#include "chance.h"
+#include "wire/options.h"
+
+namespace zk::sim {
+
+struct Plan {
+    Config config;
+    uint32_t clients = 4;
+    uint64_t length_us = 10'000'000;  // of the part with faults
+
+    // The network. A permille is of the pieces sent, or of the connections made.
+    uint64_t delay_us_max = 2'000;
+    uint64_t resets_permille = 0;
+    uint64_t socket_bytes = 65536;  // what a socket takes before `send` leaves something over
+
+    // The disk.
+    uint64_t write_us_max = 200;
+    uint64_t sync_us_max = 5'000;
+    uint64_t slow_sync_permille = 0;  // of syncs that take up to two seconds
+    uint64_t bulk_errors_permille = 0;
+
+    // What happens now and then; 0: never. Times are means.
+    uint64_t crash_every_us = 0;
+    uint64_t power_loss_percent = 50;  // of crashes; the others kill the process only
+    uint64_t stop_percent = 0;         // of crashes that are orderly stops instead
+    uint64_t full_every_us = 0;
+    uint64_t log_error_every_us = 0;
+    uint64_t stall_every_us = 0;
+    uint64_t wall_jump_every_us = 0;
+    uint64_t flip_percent = 0;  // of restarts, tried on a copy of the disk
+
+    // Clients.
+    uint32_t depth_max = 8;
+    uint64_t requests = 1000;  // of all clients together, about
+    bool hostile = false;
+};
+
+Plan make_plan(Chance& chance);
+
+}  // namespace zk::sim

@@ -1,0 +1,120 @@
+// sim_io.h -- the world as one server process sees it, and the loop that runs its turns.
+//
+// Owns what dies with the process: its node, its disk work under way, its snapshot's child. The disk
+// and the network live on. Time passes only between turns; what comes in waits in sockets and queues
+// until the next poll, which hands it over in a random order, and then runs the turn.
+//
+//     poll:   accepts, bytes (any number of them), ends, drained, disk work done   -> Node::on_*
+//             Node::turn -> send, close, pause, submit, fork_snapshot
+//             the checker looks at all that was sent
+
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "network.h"
+#include "node/node.h"
+#include "plan.h"
+#include "sim_disk.h"
+
+namespace zk::sim {
+
+class SimIo : public Io {
+public:
+    struct World {
+        Queue& queue;
+        Story& story;
+        const Plan& plan;
+        SimDisk& disk;
+        Network& network;
+        int64_t& wall_offset_ms;
+        std::function<void()> turned;                   // after each turn
+        std::function<void(const std::string&)> ended;  // the process ended itself, and why
+    };
+
+    SimIo(World world, Chance chance);
+    ~SimIo() override;
+
+    // `die_after` disk operations, in the middle of the start; 0: it lives.
+    Result<void> start(uint64_t die_after);
+    bool died_at_start() const { return dead_; }
+    void stop() { node_->stop(), wake(world_.queue.now_us()); }
+    // What was under way on the disk stays half done.
+    void kill();
+    void stall(uint64_t until_us) { stalled_until_us_ = until_us; }
+    void accept(Link& link);
+    void wake(uint64_t at_us);
+
+    uint64_t now_us() override { return world_.queue.now_us() - started_us_ + 1'000'000; }
+    int64_t wall_ms() override;
+    void random(std::span<uint8_t> out) override;
+    void submit(Lane lane, uint64_t ticket, std::vector<DiskOp> ops) override;
+    DiskResult run(std::span<const DiskOp> ops) override;
+    Result<std::vector<std::string>> list(const std::string& directory) override;
+    Result<uint64_t> file_size(const std::string& path) override;
+    Result<size_t> read_at(const std::string& path, uint64_t offset,
+                           std::span<uint8_t> out) override;
+    Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
+                               const void* job) override;
+    size_t send(ClientId client, Buffer& bytes) override;
+    void close(ClientId client) override;
+    void pause(ClientId client, bool paused) override;
+
+private:
+    struct Job {
+        uint64_t ticket;
+        std::vector<DiskOp> ops;
+        size_t at = 0;
+        uint64_t started_us = 0;
+    };
+    struct Done {
+        Lane lane;
+        uint64_t ticket;
+        DiskResult result;
+    };
+    struct Child {
+        std::string bytes;
+        std::vector<DiskOp> ops;
+        size_t at = 0;
+    };
+
+    void poll();
+    void poll_accepts();
+    void poll_link(ClientId id);
+    void plan_lane(Lane lane);
+    void step_lane(Lane lane);
+    void plan_child();
+    void step_child();
+    void end_child(Result<void> result);
+    uint64_t op_us(const DiskOp& op);
+    void later(uint64_t delay_us, void (SimIo::*what)());
+    Link& link_of(ClientId id);
+
+    World world_;
+    Chance chance_;
+    uint64_t started_us_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+    bool dead_ = false;
+    uint64_t die_after_ = 0;
+    std::unique_ptr<Node> node_;
+
+    bool armed_ = false;
+    uint64_t wake_us_ = 0;
+    uint64_t stalled_until_us_ = 0;
+
+    std::deque<Job> lanes_[2];
+    std::deque<Done> done_;
+    std::unique_ptr<Child> child_;
+    std::optional<Result<void>> child_end_;
+
+    std::deque<Link*> accepts_;
+    std::vector<Link*> links_;       // by ClientId
+    std::vector<ClientId> free_;
+    std::vector<ClientId> freed_;    // free again after the turn
+    std::deque<std::string> arena_;  // bytes that the node was given for this turn
+    uint32_t next_attach_ = 1;       // as the node counts: one for each connection it took
+};
+
+}  // namespace zk::sim

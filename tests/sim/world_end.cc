@@ -1,0 +1,138 @@
+// world_end.cc -- see world.h: the clients, and what must hold in the end.
+
+#include "storage/recovery.h"
+#include "world.h"
+
+namespace zk::sim {
+
+namespace {
+
+constexpr uint64_t second_us = 1'000'000;
+
+}  // namespace
+
+SimClient& World::add_client(SimClient::Habits habits) {
+    habits.number = static_cast<uint32_t>(clients_.size() + 1);
+    SimClient::World around{.queue = queue_,
+                            .story = story_,
+                            .plan = plan_,
+                            .network = network_,
+                            .checker = checker_};
+    clients_.push_back(std::make_unique<SimClient>(around, habits, chance_.fork()));
+    return *clients_.back();
+}
+
+void World::add_clients() {
+    const Config& config = plan_.config;
+    for (uint32_t i = 0; i < plan_.clients; ++i) {
+        SimClient::Habits habits;
+        habits.depth = chance_.between(1, plan_.depth_max);
+        habits.burst = habits.depth * chance_.pick({1u, 3u, 10u});
+        uint64_t bursts = 1 + plan_.requests / plan_.clients / (1 + habits.burst / 2);
+        habits.think_us = plan_.length_us / bursts;
+        habits.timeout_ms = static_cast<int32_t>(
+            chance_.between(1, static_cast<uint64_t>(config.session_timeout_max_ms) + 1000));
+        habits.old = chance_.percent(15);
+        habits.restless = chance_.percent(60);
+        if (chance_.percent(10)) habits.read_us = 20'000;
+        habits.taste.wrong = chance_.percent(40);
+        habits.taste.data_max = chance_.percent(10) ? 1000 : 60;
+        habits.taste.writes_percent = chance_.pick({20u, 50u, 80u});
+        habits.taste.watches_percent = chance_.pick({0u, 30u, 70u});
+        SimClient& client = add_client(habits);
+        queue_.after(chance_.below(500'000), [&client] { client.start(); });
+    }
+}
+
+// Without faults every client gets its session and its answers.
+void World::calm_down() {
+    TELL(story_, "all faults end");
+    faults_ = false;
+    log_error_armed_ = false;
+    disk_.capacity = ~uint64_t{0};
+    plan_.resets_permille = plan_.bulk_errors_permille = plan_.slow_sync_permille = 0;
+    run_until(queue_.now_us() + 2 * second_us);
+    for (auto& client : clients_) client->calm_down();
+    auto all_idle = [this] {
+        for (auto& client : clients_)
+            if (!client->idle()) return false;
+        return true;
+    };
+    bool idle = run_until(queue_.now_us() + 60 * second_us, all_idle);
+    if (idle || story_.failed()) return;
+    for (auto& client : clients_)
+        if (!client->idle()) story_.fail("%s is not answered", client->where().c_str());
+}
+
+// A session ends when its client has asked for it, or says nothing for its time-out and a tick.
+void World::silence() {
+    TELL(story_, "all clients fall silent");
+    for (size_t i = 0; i < clients_.size(); ++i) {
+        if (i % 2 == 0) clients_[i]->ask(close_draft());
+    }
+    run_until(queue_.now_us() + second_us);
+    for (auto& client : clients_) client->fall_silent();
+    uint64_t timeout_us = static_cast<uint64_t>(plan_.config.session_timeout_max_ms) * 1000;
+    run_until(queue_.now_us() + timeout_us + 2 * second_us);
+}
+
+// Every znode is read; the checker compares.
+void World::audit(const char* when) {
+    TELL(story_, "audit %s", when);
+    SimClient::Habits habits;
+    habits.timeout_ms = plan_.config.session_timeout_max_ms;
+    SimClient& auditor = add_client(habits);
+    auditor.calm_down();
+    auditor.ask(path_draft(Op::sync, "/"));
+    auditor.start();
+    auto idle = [&auditor] { return auditor.idle(); };
+    bool good = run_until(queue_.now_us() + 30 * second_us, idle);
+    if (!good && !story_.failed()) story_.fail("the auditor is not answered %s", when);
+    if (!good) return;
+    for (const auto& [id, session] : checker_.model().sessions())
+        if (id != auditor.session())
+            story_.fail("session 0x%llx is silent and still there %s",
+                        static_cast<unsigned long long>(id), when);
+    for (const auto& [path, znode] : checker_.model().znodes())
+        for (Op op : {Op::get_data, Op::get_acl, Op::get_children2})
+            auditor.ask(path_draft(op, path));
+    auditor.ask(path_draft(Op::get_all_children_number, "/"));
+    good = run_until(queue_.now_us() + 60 * second_us, idle);
+    if (!good && !story_.failed()) story_.fail("the auditor is not answered %s", when);
+    auditor.ask(close_draft());
+    auto gone = [&auditor] { return auditor.session() == 0; };
+    good = run_until(queue_.now_us() + 10 * second_us, gone);
+    if (!good && !story_.failed()) story_.fail("the auditor cannot close its session %s", when);
+    auditor.fall_silent();
+}
+
+// What recovery makes of the disk is what a replay of all entries makes of nothing.
+void World::compare_digests() {
+    process_->kill();
+    process_.reset();
+    checker_.process_ended();
+    SimIo io(surroundings(), chance_.fork());
+    const std::string& directory = plan_.config.data_dir;
+    Result<std::optional<StateRecord>> record = load_record(io, directory);
+    if (!record || !record->has_value()) return story_.fail("the record is lost in the end");
+    Result<Recovered> found = recover(io, {.data_directory = directory,
+                                           .log_directory = directory,
+                                           .ensemble = (*record)->ensemble,
+                                           .seed = (*record)->seed});
+    if (!found) return story_.fail("no recovery in the end: %s", found.error().text.c_str());
+    State replayed((*record)->seed);
+    replayed.format();
+    Buffer reply;
+    while (replayed.zxid() < found->state->zxid()) {
+        const Logged* logged = ledger_.find(replayed.zxid() + 1);
+        if (logged == nullptr) return story_.fail("recovery found entries that nobody wrote");
+        reply.clear();
+        replayed.apply(logged->entry, reply);
+    }
+    if (found->state->zxid() < ledger_.acknowledged())
+        story_.fail("recovery ends before what was acknowledged");
+    if (replayed.digest() != found->state->digest())
+        story_.fail("the digest after recovery is not that of a replay of the log");
+}
+
+}  // namespace zk::sim
