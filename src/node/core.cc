@@ -30,10 +30,15 @@ Result<void> Core::start() {
     if (!there) return there.error();
     Result<std::optional<StateRecord>> record = load_record(io_, config_.data_dir);
     if (!record) return record.error();
-    if (record->has_value() && !*there)
+    // A term of 0: the first start ended before there was a log.
+    if (record->has_value() && !*there && (*record)->term > 0)
         return Error{.text = config_.data_dir + ": there are vote.1 and vote.2, but neither a log "
                                                 "nor a snapshot; put them back, or give this node "
                                                 "an empty directory"};
+    if (!record->has_value() && *there)
+        return Error{.text = config_.data_dir + ": there is a log or a snapshot, but neither "
+                                                "vote.1 nor vote.2; put them back, or give this "
+                                                "node an empty directory"};
     remove_leftovers(io_, config_.data_dir);
     remove_leftovers(io_, log_directory());
     if (record->has_value()) {
@@ -43,6 +48,9 @@ Result<void> Core::start() {
         io_.random(chance);
         record_ = {.ensemble = load_u64(chance), .seed = load_u64(chance + 8)};
         record_.node = node_number_;
+        // Before the log: a log whose ensemble nobody knows is of no use.
+        Result<void> stored = store_record(io_, config_.data_dir, record_);
+        if (!stored) return stored;
     }
     if (Result<void> done = recover(record->has_value()); !done) return done;
     return lead();
@@ -200,6 +208,12 @@ void Core::expire_handshakes() {
 
 void Core::expire_sessions() {
     if (quorum_->role() != Role::leader) return;
+    // A client that is not read counts as heard: its pings may lie in its socket.
+    for (ClientId id : waiting_) {
+        Client* client = find_client(id);
+        if (client == nullptr || client->gone || client->stage != Stage::open) continue;
+        state_->sessions.touch(client->slot, clock_ms());
+    }
     expired_.clear();
     state_->sessions.expired(clock_ms(), expiries_per_turn, expired_);
     for (int64_t session : expired_) {

@@ -139,6 +139,7 @@ private:
     void wait(Client& client);
     bool take_word(Client& client, uint32_t word);
     void connect(Client& client, Bytes frame);
+    void touch_if_known(const ConnectRequest& asked);
     void request(Client& client, Bytes frame);
     void request_write(Client& client, Pending pending, Bytes body);
     void request_close(Client& client, Pending pending);

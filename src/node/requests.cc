@@ -4,6 +4,8 @@
 // unless its client has a write in flight, behind which it then waits. A client that has too much
 // outstanding is not read on: its frames stay in `in` until there is room.
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 
 #include "node/core.h"
@@ -205,6 +207,7 @@ void Core::connect(Client& client, Bytes frame) {
         op = entry_op::attach_session;
         AttachSession record{.timeout_ms = client.timeout_ms, .password = asked.password};
         encode(body_, record);
+        touch_if_known(asked);
     }
     client.session = asked.session;
     Origin origin{.node = node_number_, .client = client.attach, .request = 0};
@@ -217,6 +220,15 @@ void Core::connect(Client& client, Bytes frame) {
                  .size = 0,
                  .came_us = now_us_});
     ++outstanding_;
+}
+
+// Who comes back in time must not be expired while the entry is on its way.
+void Core::touch_if_known(const ConnectRequest& asked) {
+    SessionSlot slot = state_->sessions.find(asked.session);
+    if (slot == 0 || asked.password.size() != password_size) return;
+    const Session& session = state_->sessions[slot];
+    if (CRYPTO_memcmp(asked.password.data(), session.password, password_size) == 0)
+        state_->sessions.touch(slot, clock_ms());
 }
 
 // Ends the connection that this node has for the session, if it has one.
