@@ -7,7 +7,7 @@ namespace zk {
 namespace {
 
 constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten times a second
-constexpr uint64_t stall_us = 500'000;           // more than this between turns is a stall
+constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
 constexpr uint32_t forgets_per_turn = 20'000;    // watches of clients that left
 constexpr size_t expiries_per_turn = 1'000;
 constexpr size_t reap_looks_per_tick = 2'000;

@@ -372,6 +372,7 @@ void Core::request_auth(Client& client, int32_t xid, Bytes body) {
 Err Core::authenticate(Client& client, const AuthPacket& packet) {
     if (packet.scheme == "ip") return Err::ok;
     if (packet.scheme != "digest") return Err::auth_failed;
+    if (packet.auth.data() == nullptr) return Err::auth_failed;
     std::string id = digest_id(as_text(packet.auth));
     if (!config_.super_digest.empty() && id == config_.super_digest &&
         !client.add_identity("super", ""))
