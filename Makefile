@@ -73,8 +73,13 @@ client := $(call objects,client)
 zkd_objects := $(pure) $(call objects,edge) $(BUILD)/src/zkd.o
 cli_objects := $(call objects,base wire client cli) $(BUILD)/src/zk_cli.o
 bench_objects := $(call objects,base wire client bench) $(BUILD)/src/zk_bench.o
-unit_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/unit/*.cc)) $(BUILD)/unit_main.o \
-                $(pure) $(client) $(call objects,cli bench) $(BUILD)/src/edge/disk.o
+# Two binaries: server and tools each have a Client and a Command of their own.
+tool_tests := $(wildcard tests/unit/client_*.cc tests/unit/cli_*.cc tests/unit/bench_*.cc)
+server_tests := $(filter-out $(tool_tests),$(wildcard tests/unit/*.cc))
+unit_objects := $(patsubst %.cc,$(BUILD)/%.o,$(server_tests)) $(BUILD)/unit_main.o $(pure) \
+                $(call objects,edge)
+tools_objects := $(patsubst %.cc,$(BUILD)/%.o,$(tool_tests)) $(BUILD)/unit_main.o \
+                 $(call objects,base wire client cli bench)
 sim_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/sim/*.cc)) $(pure)
 
 ifdef V
@@ -105,6 +110,9 @@ $(OUT)zk-bench: $(bench_objects)
 $(BUILD)/unit: $(unit_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_cli)
+$(BUILD)/unit-tools: $(tools_objects)
+	$(call say,LD)
+	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_cli)
 $(BUILD)/sim: $(sim_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
@@ -124,6 +132,7 @@ $(BUILD)/unit_main.o:
 	    $(CXX) -std=c++20 -O1 -x c++ -c -o $@ -
 
 -include $(zkd_objects:.o=.d) $(cli_objects:.o=.d) $(bench_objects:.o=.d) $(unit_objects:.o=.d) \
+         $(tools_objects:.o=.d) \
          $(sim_objects:.o=.d)
 
 # --- tests -------------------------------------------------------------------------------------------
@@ -134,10 +143,11 @@ ROUNDS ?= 200
 FUZZ_SECONDS ?= 60
 where := $(abspath $(or $(OUT),.))
 
-test: binaries $(BUILD)/unit $(BUILD)/sim  ## all tests; the last line is `N passed, N failed`
+test: binaries $(BUILD)/unit $(BUILD)/unit-tools $(BUILD)/sim  ## all tests; the last line is `N passed, N failed`
 	@BUILD=$(BUILD) ZKD_BIN=$(where) SEEDS=$(SEEDS) OPS=$(OPS) ROUNDS=$(ROUNDS) tests/run
-unit: $(BUILD)/unit  ## unit tests
+unit: $(BUILD)/unit $(BUILD)/unit-tools  ## unit tests
 	@$(BUILD)/unit
+	@$(BUILD)/unit-tools
 sim: $(BUILD)/sim  ## the simulator: SEEDS=n, or SEED=k to repeat one
 	@$(BUILD)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 diff: binaries  ## the same random programs against Apache ZooKeeper: OPS=n, SEED=k
