@@ -42,11 +42,11 @@ enum class DiskOpKind : uint8_t {
 
 struct DiskOp {
     DiskOpKind kind = DiskOpKind::sync;
-    std::string path;
-    std::string to;       // rename
+    std::string path = {};
+    std::string to = {};  // rename
     uint64_t offset = 0;  // write
     uint64_t size = 0;    // create, truncate
-    Bytes data;           // write; the caller keeps the bytes unchanged until the list is done
+    Bytes data = {};      // write; the caller keeps the bytes unchanged until the list is done
 };
 
 struct DiskResult {
