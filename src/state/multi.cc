@@ -96,7 +96,8 @@ bool multi_well_formed(Reader& in) {
         if (!in.ok()) return false;
         if (header.done) return true;
         Op op = static_cast<Op>(header.type);
-        if (!allowed_in_multi(op) || !skip_operation(in, op)) return false;
+        bool null_path = Reader(in).i32() < 0;
+        if (null_path || !allowed_in_multi(op) || !skip_operation(in, op)) return false;
     }
 }
 
@@ -119,6 +120,8 @@ Err write_multi(Write& call, Reader& body) {
     }
     state.changes.clear();
     call.reply.truncate(reply_start);
+    // A null id in an ACL: the whole multi is as good as unreadable.
+    if (err == Err::marshalling_error) return err;
     for (size_t i = 0; i < count; ++i) {
         Err verdict = i < done ? Err::ok : i == done ? err : Err::runtime_inconsistency;
         write_error(call.reply, verdict);
@@ -146,6 +149,7 @@ Err read_multi(Read& call, Op, Reader& body) {
         encode(call.reply, MultiHeader{.type = header.type, .done = false, .err = 0});
         Err err = find_command(header.type)->read(call, op, in);
         if (err == Err::ok) continue;
+        if (err == Err::marshalling_error) return err;
         call.reply.truncate(start);
         write_error(call.reply, err);
     }

@@ -9,7 +9,10 @@ namespace zk {
 
 namespace {
 
-std::string_view shown(std::string_view path) { return path.empty() ? "/" : path; }
+std::string_view parent_of(std::string_view path) {
+    std::string_view parent = split_path(path).parent;
+    return parent.empty() ? "/" : parent;
+}
 
 }  // namespace
 
@@ -19,13 +22,14 @@ Watches::~Watches() {
 }
 
 uint64_t Watches::hash_of(std::string_view path) const {
-    return hash64(path == "/" ? std::string_view() : path, seed_);
+    return hash64(path, seed_);
 }
 
 uint32_t Watches::find_key(std::string_view path) const {
     return index_.find(hash_of(path), [&](uint32_t number) {
         const Key& key = keys_[number];
-        return key.znode != 0 ? tree_.is_at(key.znode, path) : shown(text_of(key)) == shown(path);
+        return key.znode != 0 ? !path.empty() && tree_.is_at(key.znode, path)
+                              : text_of(key) == path;
     });
 }
 
@@ -109,7 +113,7 @@ void Watches::add(std::string_view path, ClientId client, uint8_t modes) {
     }
     if (key == 0) {
         key = keys_.allocate();
-        keys_[key].znode = tree_.find(path);
+        keys_[key].znode = path.empty() ? 0 : tree_.find(path);
         if (keys_[key].znode == 0) keys_[key].text = make_text(path);
         index_.insert(hash_of(path), key);
     }
@@ -157,8 +161,7 @@ void Watches::fire(std::string_view path, EventType type, AclId acl, uint8_t tab
         if ((watch.modes & table) != 0) {
             uint32_t& told = owners_[watch.client].told;
             if (told != round_)
-                out.push_back(
-                    {.client = watch.client, .type = type, .acl = acl, .path = shown(path)});
+                out.push_back({.client = watch.client, .type = type, .acl = acl, .path = path});
             told = round_;
             if ((watch.modes & one_shot) != 0)
                 set_modes(number, static_cast<uint8_t>(watch.modes & ~one_shot));
@@ -171,8 +174,8 @@ void Watches::fire(std::string_view path, EventType type, AclId acl, uint8_t tab
 void Watches::fire_recursive(std::string_view path, EventType type, AclId acl,
                              std::vector<Event>& out) {
     if (recursive_count_ == 0 || path == "/") return;
-    for (std::string_view above = path; !above.empty();) {
-        above = split_path(above).parent;
+    for (std::string_view above = path; above != "/";) {
+        above = parent_of(above);
         uint32_t key = find_key(above);
         if (key == 0) continue;
         for (uint32_t number = keys_[key].first; number != 0; number = watches_[number].key_next) {
@@ -192,8 +195,7 @@ void Watches::created(std::string_view path, AclId acl, AclId parent_acl,
     fire(path, EventType::created, acl, watch_mode::data_table, out);
     fire_recursive(path, EventType::created, acl, out);
     ++round_;
-    fire(split_path(path).parent, EventType::children_changed, parent_acl,
-         watch_mode::child_table, out);
+    fire(parent_of(path), EventType::children_changed, parent_acl, watch_mode::child_table, out);
 }
 
 void Watches::deleted(std::string_view path, AclId acl, AclId parent_acl,
@@ -211,8 +213,7 @@ void Watches::deleted(std::string_view path, AclId acl, AclId parent_acl,
     fire_recursive(path, EventType::deleted, acl, out);
     fire(path, EventType::deleted, acl, watch_mode::child_table, out);
     ++round_;
-    fire(split_path(path).parent, EventType::children_changed, parent_acl,
-         watch_mode::child_table, out);
+    fire(parent_of(path), EventType::children_changed, parent_acl, watch_mode::child_table, out);
 }
 
 void Watches::data_changed(std::string_view path, AclId acl, std::vector<Event>& out) {
@@ -255,7 +256,7 @@ void Watches::list(void* context, void (*row)(void* context, std::string_view pa
         if (keys_[key].first == 0) continue;
         std::string path = key_path(key);
         for (uint32_t at = keys_[key].first; at != 0; at = watches_[at].key_next)
-            row(context, shown(path), watches_[at].client, watches_[at].modes);
+            row(context, path, watches_[at].client, watches_[at].modes);
     }
 }
 

@@ -15,6 +15,8 @@
 //     index --hash--> Key 16 bytes --> Watch 28 bytes --> Watch ...   (of this key)
 //                                      and doubly linked per client, to forget a client quickly
 //
+// The path "" is the root to reads, but a watch on it is a watch on nothing, as in ZooKeeper.
+//
 // Invariant: a key has at least one watch; a path has at most one key; a key with a number names a
 // znode that exists or was not swept yet (`deleted` turns the number into text before that).
 

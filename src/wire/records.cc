@@ -267,14 +267,22 @@ void encode(Buffer& out, const AuthPacket& record) {
     write_buffer(out, record.auth);
 }
 
+// A null vector is an error here, and nowhere else.
+static std::vector<std::string_view> read_watch_paths(Reader& in) {
+    bool null = Reader(in).i32() < 0;
+    std::vector<std::string_view> paths = read_texts(in);
+    if (null) in.fail();
+    return paths;
+}
+
 void decode(Reader& in, SetWatches& record, bool second) {
     record.relative_zxid = in.i64();
-    record.data = read_texts(in);
-    record.exist = read_texts(in);
-    record.child = read_texts(in);
+    record.data = read_watch_paths(in);
+    record.exist = read_watch_paths(in);
+    record.child = read_watch_paths(in);
     if (!second) return;
-    record.persistent = read_texts(in);
-    record.recursive = read_texts(in);
+    record.persistent = read_watch_paths(in);
+    record.recursive = read_watch_paths(in);
 }
 
 void encode(Buffer& out, const SetWatches& record, bool second) {
