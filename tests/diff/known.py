@@ -15,6 +15,7 @@ ALWAYS = [
     "times, zxids and session ids: only their relations are compared (compare.Relations)",
     "header zxids of reads and of failed writes: each server's must grow and cover what the body shows",
     "the order of names in getChildren, getEphemerals and whoAmI, and of events of one session's end",
+    "characters above U+FFFF: Java writes two surrogates of three bytes each, zkd echoes the four",
     "session passwords: 16 bytes on both sides",
 ]
 
@@ -22,6 +23,10 @@ NOT_GENERATED = [
     "top-level check (13): 3.8.0 never answers it; 3.9.3 and later say -6 and close",
     "deleteContainer (20) from a client: 3.8.0 deletes without asking; zkd says -6 and closes",
     "createSession (-10) from a client: 3.8.0 answers a bare ConnectResponse; zkd says -6 and closes",
+    "createContainer in a multi with an ephemeral flag: 3.8.0 makes an ephemeral, 3.9 a container",
+    "a null list in setWatches behind lists that are not empty: ZooKeeper acts on those, then says "
+    "-5; zkd says -5 and does nothing",
+    "IPv6 addresses in ACLs: since 3.9.5 (ZOOKEEPER-4240)",
     "createTTL with a negative ttl and flags that are not a TTL's ends the oracle's process; zkd "
     "says -8",
     "two watch modes of one connection on one path: since 3.9 they coexist, before the later one "
@@ -46,21 +51,68 @@ def broken_utf8(request, a, b):
     return b.err == -8 and a.err in (-101, 0, -121)
 
 
+def null_id_twice(request, a, b):
+    return (inner(request)[0] in ("create", "create2", "createContainer", "createTTL", "setACL")
+            and a.err == -5 and b.err == -114
+            and any(None in entry for field in inner(request) if isinstance(field, list)
+                    for entry in field))
+
+
+def unreadable_exists(request, a, b):
+    return request[0] == "exists" and a.err == 0 and b.err == -102
+
+
+def null_path_in_multi_read(request, a, b):
+    return (request[0] == "multiRead" and a.err == b.err == -5 and b.rest == b""
+            and any(op[1] is None for op in request[1]))
+
+
+def check_of_anybody(request, a, b):
+    return request[0] == "checkWatches" and a.err == 0 and b.err == -121
+
+
+def null_path_in_multi(request, a, b):
+    return (request[0] == "multi" and a.err == b.err == -5
+            and a.rest == b"\xff\xff\xff\xff\1\xff\xff\xff\xff" and b.rest == b""
+            and any(op[1] is None for op in request[1]))
+
+
+def odd_flags_in_multi(request, a, b):
+    """All or nothing: nothing on both sides."""
+    return (request[0] == "multi" and b.err == -5
+            and any(op[0] in ("create", "create2", "createContainer") and op[4] not in range(5)
+                    for op in request[1])
+            and (a.err == -5 or a.err == 0 and a.fields[0][0][0] == -1))
+
+
 def create2_in_multi(request, a, b):
     """One sub-result: (type, err, ...) of each."""
-    return (request[0] == "create2" and a[:2] == (1, 0) and b[:2] == (15, 0) and a[2] == b[2])
+    return (request[0] in ("create2", "createContainer") and a[:2] == (1, 0)
+            and b[:2] == (15, 0) and a[2] == b[2])
 
 
 # (name, reason, predicate(request, oracle's reply, zkd's reply), repair(request) or None)
 TOLERATED = [
     ("removal by mode", "removeWatches types 4 and 5 came with 3.9", removal_by_mode,
-     lambda request: [("removeWatches", request[1], 3)]),
+     lambda request: ([("removeWatches", request[1], 3)], [])),
+    ("unreadable exists", "READ is asked for exists since 3.8.4 and 3.9.2", unreadable_exists,
+     lambda request: ([], [("setWatches", 2 ** 62, [request[1]] if request[2] else [], [], [])])),
+    ("null path in multiRead", "ZooKeeper puts the results so far behind the error",
+     null_path_in_multi_read, None),
+    ("check of watches", "before 3.9 anybody's watch on the path will do for checkWatches",
+     check_of_anybody, None),
+    ("null in an ACL twice", "Java fails when it compares two entries with nulls, before it judges "
+     "them", null_id_twice, None),
+    ("null path in multi", "3.8 puts an empty multi's body behind the error",
+     null_path_in_multi, None),
+    ("odd flags in multi", "since 3.9 create flags outside 0..4 make a multi unreadable (-5)",
+     odd_flags_in_multi, None),
     ("broken UTF-8", "zkd refuses a path that is not UTF-8, Java reads on with U+FFFD",
      broken_utf8, None),
 ]
 # The same for one sub-result of a multi.
 TOLERATED_RESULTS = [
-    ("create2 in multi", "answers a Stat since 3.8.2 (ZOOKEEPER-4026)", create2_in_multi),
+    ("create2 in multi", "it and createContainer answer a Stat since 3.8.2 (ZOOKEEPER-4026)", create2_in_multi),
 ]
 
 

@@ -33,6 +33,7 @@ QUIET = {"exists", "getData", "getACL", "getChildren", "getChildren2", "getAllCh
          "getEphemerals", "sync", "ping", "checkWatches", "removeWatches", "whoAmI", "multiRead",
          "addWatch", "setWatches", "setWatches2"}
 OVERTAKES = {"auth", "sasl"}
+REPAIR_XID = 999999                      # outside of what a program counts up to
 SAFE_ERRORS = (0, -101, -102, -103, -108, -110, -111, -114, -121, -125)
 
 
@@ -184,8 +185,8 @@ class Side:
             self.slots[slot].send(wire.PING)
 
     def await_close(self, slot):
-        connection, deadline = self.slots[slot], time.monotonic() + 2
-        while not connection.closed and time.monotonic() < deadline:
+        connection, deadline = self.live(slot), time.monotonic() + 2
+        while connection and not connection.closed and time.monotonic() < deadline:
             connection.send(wire.PING)
             message = connection.message()
             if message is not None:
@@ -408,7 +409,7 @@ class Runner:
         for request in side.repairs:
             connection = side.live(slot)
             if connection:
-                connection.send(wire.encode(connection.next_xid(), request, side.resolve))
+                connection.send(wire.encode(REPAIR_XID, request, side.resolve))
                 connection.message()
         side.repairs.clear()
 
@@ -477,17 +478,22 @@ class Runner:
 
 # ---- shrinking -----------------------------------------------------------------------------------
 
-def shrink(runner, steps, budget=120):
-    """Fewer steps, then fewer requests a step, as long as some difference remains."""
-    deadline = time.monotonic() + budget
+def sort_of(failure):
+    """What a failure is about: the first line of its text without slots, numbers and paths."""
+    return re.sub(r"slot \d+|0x[0-9a-f]+|\(.*\)|\d{3,}", "", failure[1].split("\n")[0])
+
+
+def shrink(runner, steps, failure, budget=60):
+    """Fewer steps, then fewer requests a step, as long as the same sort of failure remains."""
+    deadline, sort = time.monotonic() + budget, sort_of(failure)
 
     def fails(candidate):
         if time.monotonic() > deadline:
             return False
-        if runner.program(candidate):
+        found = runner.program(candidate)
+        if found:
             runner.restart()
-            return True
-        return False
+        return bool(found) and sort_of(found) == sort
 
     runner.restart()
     size = max(1, len(steps) // 2)
@@ -522,7 +528,7 @@ def report(runner, seed, index, steps, failure, options):
     print("\nseed %d, program %d, step %d:\n%s" % (seed, index, number, text))
     tail = [s for s in steps if number < 0 or s[0] <= number]
     if options.shrink:
-        tail = shrink(runner, tail)
+        tail = shrink(runner, tail, failure)
         again = runner.program(tail)
         print("\nshrunk to:\n%s" % listing(tail))
         if again:
@@ -535,6 +541,7 @@ def report(runner, seed, index, steps, failure, options):
 
 
 def main():
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description="zkd against Apache ZooKeeper, step by step")
     parser.add_argument("--zkd", default="./zkd", help='the binary; "zookeeper" for the oracle itself')
     parser.add_argument("--seed", type=int, default=int(time.time()))
