@@ -352,7 +352,9 @@ void Log::purge(uint64_t zxid) {
     if (purge_ticket_ != 0) return;
     std::vector<DiskOp> ops;
     purging_ = 0;
-    while (purging_ + 1 < segments_.size() && segments_[purging_ + 1].start_zxid <= zxid) {
+    // A segment whose activation is on its way may yet find no room; then the one before goes on.
+    size_t there = segments_.size() - (in_flight_ != 0 && first_write_ > 0 ? 1 : 0);
+    while (purging_ + 1 < there && segments_[purging_ + 1].start_zxid <= zxid) {
         ops.push_back({.kind = DiskOpKind::remove, .path = path_of(segments_[purging_].number),
                        .to = {}, .offset = 0, .size = 0, .data = {}});
         ops.push_back({.kind = DiskOpKind::sync_dir, .path = options_.directory, .to = {},
