@@ -94,9 +94,6 @@ constexpr Option table[] = {
      .most = int_max, .initial = "1000",
      .help = "requests of one client in the queue; then it is read no further",
      .field = number<&Config::client_outstanding_max>},
-    {.key = "globalOutstandingLimit", .section = "Limits", .unit = "requests", .least = 1,
-     .most = int_max, .initial = "1000", .help = "writes of all clients under way at once",
-     .field = number<&Config::outstanding_max>},
     {.key = "clientOutputLimit", .section = "Limits", .unit = "bytes", .least = 1048576,
      .most = kb_max, .initial = "268435456",
      .help = "unsent bytes of one client; then its connection is closed",
@@ -206,6 +203,8 @@ constexpr Option table[] = {
     refused("audit.enable", "false", "the audit log is not in this version"),
 
     // Accepted, without effect. First what guards doors that are not there either.
+    // Here each client is bounded by maxOutstandingPerClient, and all of them by bytes.
+    no_effect("globalOutstandingLimit", "1000"),
     no_effect("ssl.*"),
     no_effect("sslQuorumReloadCertFiles", "false"),
     no_effect("client.certReload", "false"),

@@ -78,7 +78,6 @@ struct Config {
     uint32_t clients_per_address_max = 60;     // 0: no limit
     uint32_t clients_max = 0;                  // 0: as many as there are descriptors
     uint32_t client_outstanding_max = 1000;    // requests of one client, then it is not read
-    uint32_t outstanding_max = 1000;           // globalOutstandingLimit: writes in flight, of all
     uint64_t request_bytes_max = 1048575;      // jute.maxbuffer
     uint64_t response_bytes_max = 128u << 20;  // a longer reply is refused
     uint64_t client_output_max = 256u << 20;   // unsent bytes of one client, then it is closed
