@@ -34,7 +34,7 @@ comma := ,
 ifdef SANITIZE
 BUILD := build/$(subst $(comma),-,$(SANITIZE))
 OUT := $(BUILD)/
-sanitize := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+sanitize := -fsanitize=$(SANITIZE) -fno-sanitize=vptr -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror
