@@ -122,7 +122,8 @@ void Checker::server_closed(Link& link) {
     connection->closed = true;
     // A request that came in the same moment may not have been looked at any more.
     auto known = heard_.find(connection->session);
-    if (known != heard_.end() && known->second.last_us >= turned_us_)
+    bool unread = link.paused || !link.inbox.empty();
+    if (known != heard_.end() && (unread || known->second.last_us >= turned_us_))
         known->second.excused_until_us = queue_.now_us() + excuse_us;
 }
 

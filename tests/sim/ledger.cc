@@ -15,22 +15,25 @@ bool is_segment(const std::string& path) {
 }  // namespace
 
 void Ledger::written(const std::string& path, Bytes bytes) {
-    if (!is_segment(path) || bytes.size() < record_head_size) return;
-    bool entries = (load_u32(bytes.data() + 12) & 0xff) == record_entry;
-    if (entries) last_batch_ = load_u64(bytes.data() + record_head_size + 8);
+    if (!is_segment(path)) return;
+    uint64_t batch = 0;
     while (bytes.size() >= record_head_size) {
         uint32_t length = load_u32(bytes.data() + 8);
         uint32_t kind = load_u32(bytes.data() + 12);
         ASSERT(bytes.size() - record_head_size >= length);
-        if ((kind & 0xff) == record_entry) add(path, bytes.subspan(record_head_size, length));
+        Bytes payload = bytes.subspan(record_head_size, length);
+        bool entry = (kind & 0xff) == record_entry;
+        if (entry && batch == 0) batch = load_u64(payload.data() + 8);
+        if (entry) add(path, payload, batch);
         bytes = bytes.subspan(record_head_size + length);
     }
 }
 
-void Ledger::add(const std::string& path, Bytes bytes) {
+void Ledger::add(const std::string& path, Bytes bytes, uint64_t batch) {
     Logged logged;
     logged.bytes = as_text(bytes);
     logged.path = path;
+    logged.batch = batch;
     uint64_t zxid = load_u64(bytes.data() + 8);
     if (entries_.empty()) first_ = zxid;
     if (zxid <= acknowledged_)

@@ -20,6 +20,7 @@ struct Logged {
     std::string bytes;
     Entry entry;  // views into bytes
     std::string path;
+    uint64_t batch = 0;  // the first zxid of what was written with it
 };
 
 class Ledger {
@@ -40,19 +41,16 @@ public:
     uint64_t last() const { return entries_.empty() ? 0 : first_ + entries_.size() - 1; }
     // All up to here is on the disk for good.
     uint64_t durable() const { return durable_; }
-    // The first entry of what was written last.
-    uint64_t last_batch() const { return last_batch_; }
     // Somebody was told of all up to here.
     uint64_t acknowledged() const { return acknowledged_; }
     void acknowledge(uint64_t zxid) { acknowledged_ = std::max(acknowledged_, zxid); }
 
 private:
-    void add(const std::string& path, Bytes bytes);
+    void add(const std::string& path, Bytes bytes, uint64_t batch);
 
     Story& story_;
     std::deque<Logged> entries_;
     uint64_t first_ = 0;
-    uint64_t last_batch_ = 1;
     uint64_t durable_ = 0;
     uint64_t acknowledged_ = 0;
 };

@@ -159,12 +159,8 @@ private:
                              std::vector<ModelEvent>& notices);
     ModelOutcome watch_lists(Op op, Reader& in, const Asker& asker);
     Err readable(std::string_view path, int32_t perms, const Who& who, ModelZnode*& znode);
-    // The empty path is the root's other name.
-    static std::string watched(std::string_view path) {
-        return path.empty() ? "/" : std::string(path);
-    }
     ModelWatch& watch(Connection connection, std::string_view path) {
-        return watches_[connection][watched(path)];
+        return watches_[connection][std::string(path)];
     }
 
     uint64_t zxid_ = 0;

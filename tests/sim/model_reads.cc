@@ -13,7 +13,9 @@ std::string parent_of(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// The empty path reads as the root, but is not above anything: a watch there never fires.
 bool below(const std::string& path, const std::string& base) {
+    if (base.empty()) return false;
     if (path == base || base == "/") return true;
     return path.size() > base.size() && path.compare(0, base.size(), base) == 0 &&
            path[base.size()] == '/';
@@ -104,9 +106,10 @@ ModelOutcome Model::read(Op op, Bytes body, const Asker& asker, std::vector<Mode
         if (!in.ok()) return refused(Err::marshalling_error);
         Err err = readable(path, perm::read, *asker.who, znode);
         if (err != Err::ok) return refused(err);
+        std::string base = path.empty() ? "/" : std::string(path);
         uint32_t count = 0;
         for (const auto& [other, at] : znodes_)
-            if (other != watched(path) && below(other, watched(path))) ++count;
+            if (other != base && below(other, base)) ++count;
         out.u32(count);
         return answered(out);
     }
@@ -262,7 +265,7 @@ ModelOutcome Model::watch_lists(Op op, Reader& in, const Asker& asker) {
     }
     if (asked.number < 1 || asked.number > 5) return refused(Err::marshalling_error);
     auto& paths = watches_[asker.connection];
-    auto found = paths.find(watched(asked.path));
+    auto found = paths.find(std::string(asked.path));
     if (found == paths.end()) return refused(Err::no_watcher);
     ModelWatch& mine = found->second;
     bool there = asked.number == 1   ? mine.child

@@ -33,7 +33,7 @@ void plan_disk(Plan& plan, Chance& chance) {
     plan.sync_us_max = chance.pick({50u, 3000u, 20000u});
     if (chance.percent(15)) plan.slow_sync_permille = 5;
     if (chance.percent(33)) return;
-    if (chance.percent(80)) plan.crash_every_us = chance.between(1, 6) * second_us;
+    if (chance.percent(80)) plan.crash_every_us = chance.between(1, 4) * second_us;
     plan.power_loss_percent = chance.pick({0u, 50u, 100u});
     plan.stop_percent = chance.pick({0u, 0u, 30u, 100u});
     plan.flip_percent = chance.pick({0u, 30u});
@@ -56,7 +56,7 @@ Plan make_plan(Chance& chance) {
     if (chance.percent(25)) plan.stall_every_us = 2 * second_us;
     if (chance.percent(25)) plan.wall_jump_every_us = 2 * second_us;
     plan.depth_max = chance.pick({1u, 4u, 16u, 64u});
-    plan.requests = chance.pick({200u, 600u, 1500u});
+    plan.requests = chance.pick({300u, 1000u, 3000u});
     plan.hostile = chance.percent(30);
     return plan;
 }

@@ -186,6 +186,7 @@ void SimIo::submit(Lane lane, uint64_t ticket, std::vector<DiskOp> ops) {
 void SimIo::plan_lane(Lane lane) {
     Job& job = lanes_[static_cast<size_t>(lane)].front();
     uint64_t delay = job.ops.empty() ? 1 : op_us(job.ops[job.at]);
+    if (lane == Lane::log && world_.log_op) world_.log_op(delay);
     world_.queue.after(delay, [this, lane, alive = alive_] {
         if (*alive) step_lane(lane);
     });

@@ -31,6 +31,7 @@ public:
         Network& network;
         int64_t& wall_offset_ms;
         std::function<void()> turned;                   // after each turn
+        std::function<void(uint64_t)> log_op;           // an op of the log begins; takes so long
         std::function<void(const std::string&)> ended;  // the process ended itself, and why
     };
 

@@ -73,6 +73,7 @@ SimIo::World World::surroundings() {
             .network = network_,
             .wall_offset_ms = wall_offset_ms_,
             .turned = [this] { checker_.turned(); },
+            .log_op = [this](uint64_t takes_us) { log_op(takes_us); },
             .ended = [this](const std::string& why) { process_ended(why); }};
 }
 
@@ -111,7 +112,7 @@ void World::end_process(bool power_loss) {
     if (power_loss) disk_.lose_power();
     process_.reset();
     checker_.process_ended();
-    injected_ = log_error_armed_ = false;
+    injected_ = log_error_armed_ = crash_armed_ = false;
     queue_.after(chance_.skewed(1'000, 800'000), [this] { start_process(); });
 }
 
@@ -123,6 +124,12 @@ void World::crash() {
     stopping_ = true;
     network_.listen(nullptr);
     process_->stop();
+}
+
+void World::log_op(uint64_t takes_us) {
+    if (!crash_armed_ || !faults_ || !chance_.percent(20)) return;
+    crash_armed_ = false;
+    queue_.after(chance_.below(takes_us + 1), [this] { crash(); });
 }
 
 int World::disk_fault(const DiskOp& op) {

@@ -40,6 +40,7 @@ private:
     void crash();
     void end_process(bool power_loss);
     int disk_fault(const DiskOp& op);
+    void log_op(uint64_t takes_us);
     bool run_until(uint64_t until_us, const std::function<bool()>& done = nullptr);
 
     // world_faults.cc: what goes wrong, and when
@@ -80,6 +81,7 @@ private:
     bool stopping_ = false;
     bool injected_ = false;         // an error that the process may die of
     bool log_error_armed_ = false;
+    bool crash_armed_ = false;  // in the middle of one of the log's next ops
 };
 
 }  // namespace zk::sim
