@@ -1,5 +1,5 @@
-// log.h -- the log at work: the batch that is open, the one on its way to the disk, and the window of
-// entries that are still of use.
+// log.h -- the log at work: the batch that is open, the one on its way to the disk, and the window
+// of entries that are still of use.
 //
 // Layer 3. Owns the batches in memory and knows the files; asks Io for all disk work. An entry is
 // encoded once, as the record that goes to the disk; apply reads the same bytes.
@@ -9,13 +9,13 @@
 // One batch is in flight at a time; what is appended meanwhile is the next one. So a batch is what
 // arrived during the last fdatasync, and nobody waits for a timer.
 //
-// Segments: the next one, `spare`, is made ahead of need on the bulk lane, zeros and all. A batch that
-// does not fit into the active segment activates it: header, sync, name, sync of the directory,
-// and then the batch, all in one list of ops. Failures:
+// Segments: the next one, `spare`, is made ahead of need on the bulk lane, zeros and all. A batch
+// that does not fit into the active segment activates it: header, sync, name, sync of the
+// directory, and then the batch, all in one list of ops. Failures:
 //
-//     the spare cannot be made, no room    full(): the node admits only what frees room; tried again
-//     activation finds no room             nothing of the batch was written: cut_needed()
-//     any other failed write or sync       fatal(): the process must end; never tried again
+//     no room to make the spare         full(): the node admits only what frees room; tried again
+//     activation finds no room          nothing of the batch was written: cut_needed()
+//     any other failed write or sync    fatal(): the process must end; never tried again
 
 #pragma once
 
@@ -143,7 +143,8 @@ private:
     Position durable_position_;
     uint64_t durable_batch_ = 0;
 
-    // Batches: [0, written_) durable, then one in flight if in_flight_, then waiting, the last open.
+    // Batches: [0, written_) durable, then one in flight if in_flight_, then waiting; the last is
+    // open.
     std::deque<std::unique_ptr<Batch>> batches_;
     std::vector<std::unique_ptr<Batch>> unused_;
     size_t written_ = 0;

@@ -1,9 +1,9 @@
 // recovery.h -- what the data directory holds, made into a state and a place to go on from.
 //
-// Layer 3. The newest good snapshot is loaded, and the log's entries after it are applied; a snapshot
-// that is damaged is passed over with a warning if the log reaches back to an older one, and on to
-// where the damaged one was taken. A torn end of the log is cut; any other damage is an error that
-// names file and offset, and nothing is changed.
+// Layer 3. The newest good snapshot is loaded, and the log's entries after it are applied; a
+// snapshot that is damaged is passed over with a warning if the log reaches back to an older one,
+// and on to where the damaged one was taken. A torn end of the log is cut; any other damage is an
+// error that names file and offset, and nothing is changed.
 //
 // What was read is synced before anybody hears of it: a killed process may have left its last batch
 // in the system's memory only.

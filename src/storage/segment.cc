@@ -61,7 +61,8 @@ std::optional<size_t> later_batch(Bytes file, size_t offset, size_t end, uint64_
 size_t used_bytes(Bytes bytes) {
     static constexpr uint8_t zeros[4096] = {};
     size_t end = bytes.size();
-    while (end >= sizeof zeros && memcmp(bytes.data() + end - sizeof zeros, zeros, sizeof zeros) == 0)
+    while (end >= sizeof zeros &&
+           memcmp(bytes.data() + end - sizeof zeros, zeros, sizeof zeros) == 0)
         end -= sizeof zeros;
     while (end > 0 && bytes[end - 1] == 0) --end;
     return end;

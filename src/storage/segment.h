@@ -2,15 +2,15 @@
 //
 // Layer 3. Holds no state. A segment `log.<number>` is one preallocated file:
 //
-//     header   magic  version  ensemble  number  salt  where it starts  batch before  size  checksum
+//     header   magic  format  ensemble  number  salt  where it starts  batch before  size  checksum
 //     record   u64 checksum | u32 length | u16 tag | u16 kind | u64 batch | u64 chain | payload
 //     record   ...
 //     zeros    up to the end
 //
 // A record's checksum is XXH3 over all that follows it in the record, seeded with the header's
 // checksum, in which there is a random salt: bytes of another file, or planted by a client, are no
-// record. Its tag is a part of that seed, so that a search for records hashes only where one may be.
-// Each carries the checksum of the one before, across segments too, and its batch's number.
+// record. Its tag is a part of that seed, so that a search for records hashes only where one may
+// be. Each carries the checksum of the one before, across segments too, and its batch's number.
 //
 // Batch n + 1 is written only when n is synced. So a bad record is the torn end of a crash only if
 // nothing of a later batch stands behind it; else it is damage, and the log must not be used as if
@@ -72,7 +72,7 @@ uint64_t seal_record(uint8_t* record, uint32_t kind, uint64_t batch, uint64_t pr
 // What reading a segment found.
 struct SegmentEnd {
     Position last;
-    uint64_t chain = 0;        // checksum of the last good record, be it an entry's or an end mark's
+    uint64_t chain = 0;        // checksum of the last good record, an entry's or an end mark's
     uint64_t batch = 0;        // of that record
     uint64_t offset = 0;       // behind it
     uint64_t torn_bytes = 0;   // behind that, up to the last byte that is not zero

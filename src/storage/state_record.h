@@ -1,9 +1,10 @@
 // state_record.h -- the little that a node must remember besides log and snapshots: who it is, its
 // ensemble, its term and its vote.
 //
-// Layer 3. Two files, `vote.1` and `vote.2`, of 64 bytes each; the second is written after the first is
-// synced, so one of them is whole whatever happens. The newer good one counts, and loading it brings
-// the other up to it: what a node acts on must not hang on one file, nor on an unsynced one.
+// Layer 3. Two files, `vote.1` and `vote.2`, of 64 bytes each; the second is written after the
+// first is synced, so one of them is whole whatever happens. The newer good one counts, and loading
+// it brings the other up to it: what a node acts on must not hang on one file, nor on an unsynced
+// one.
 
 #pragma once
 

@@ -1,5 +1,12 @@
 // memory_io.h -- a disk in memory, for tests of storage: what is written is there, until a test
 // damages it. Submitted work waits until `finish`, so that a test can look in between.
+//
+// With `can_crash` it also knows what is not synced. `lose_power` then takes any set of unsynced
+// sectors of 512 bytes away, and of unsynced names all from some change on. A process that is
+// merely killed loses nothing but what is still submitted.
+//
+//     files    what a process reads          before   per file: its bytes when last synced
+//                                            undo     per change of a name: how to take it back
 
 #pragma once
 
@@ -20,6 +27,9 @@ public:
     std::map<std::string, std::vector<uint8_t>> files;
     uint64_t room = ~uint64_t{0};  // bytes that files may have in all
     int fail_sync = 0;             // errno of every sync from now on
+    int fail_after = -1;           // that many ops still go well, then one fails, with
+    int fail_with = EIO;
+    bool can_crash = false;
     uint64_t clock_us = 1;
     uint8_t chance = 1;
 
@@ -27,6 +37,7 @@ public:
         Lane lane;
         uint64_t ticket;
         std::vector<DiskOp> ops;
+        uint32_t at = 0;
     };
     std::vector<Submitted> submitted;
 
@@ -36,7 +47,7 @@ public:
         for (uint8_t& byte : out) byte = chance++;
     }
     void submit(Lane lane, uint64_t ticket, std::vector<DiskOp> ops) override {
-        submitted.push_back({lane, ticket, std::move(ops)});
+        submitted.push_back({lane, ticket, std::move(ops), 0});
     }
     DiskResult run(std::span<const DiskOp> ops) override {
         DiskResult result;
@@ -56,10 +67,33 @@ public:
         }
     }
 
+    // Runs one op of one lane; false: there is none. The lanes do not wait for each other.
+    bool step(Lane lane, const std::function<void(Lane, uint64_t, const DiskResult&)>& done) {
+        auto next = std::find_if(submitted.begin(), submitted.end(),
+                                 [&](const Submitted& work) { return work.lane == lane; });
+        if (next == submitted.end()) return false;
+        DiskResult result{.error = run_one(next->ops[next->at]), .failed_op = next->at};
+        if (result.error == 0 && ++next->at < next->ops.size()) return true;
+        uint64_t ticket = next->ticket;
+        submitted.erase(next);
+        done(lane, ticket, result);
+        return true;
+    }
+    // `random(n)` is below n.
+    void lose_power(const std::function<uint64_t(uint64_t)>& random) {
+        submitted.clear();
+        for (auto& [path, was] : before_) settle(files[path], was, random);
+        before_.clear();
+        size_t keep = undo_.empty() ? 0 : random(undo_.size() + 1);
+        for (; undo_.size() > keep; undo_.pop_back()) undo_.back()();
+        undo_.clear();
+    }
+
     Result<std::vector<std::string>> list(const std::string& directory) override {
         std::vector<std::string> names;
         for (const auto& [path, bytes] : files)
-            if (path.starts_with(directory + "/")) names.push_back(path.substr(directory.size() + 1));
+            if (path.starts_with(directory + "/"))
+                names.push_back(path.substr(directory.size() + 1));
         return names;
     }
     Result<uint64_t> file_size(const std::string& path) override {
@@ -94,41 +128,105 @@ public:
     void pause(ClientId, bool) override {}
 
 private:
+    using File = std::vector<uint8_t>;
+
     uint64_t used() const {
         uint64_t bytes = 0;
         for (const auto& [path, file] : files) bytes += file.size();
         return bytes;
     }
+    // What a loss of power leaves of a file: of each sector the new bytes or the old ones.
+    static void settle(File& now, const File& was,
+                       const std::function<uint64_t(uint64_t)>& random) {
+        constexpr size_t sector = 512;
+        if (now.size() != was.size() && random(2) == 0) now.resize(was.size());
+        uint64_t taste = random(3);  // all of it, none of it, or by chance
+        for (size_t at = 0; at < now.size(); at += sector) {
+            if (taste == 0 || (taste == 2 && random(2) == 0)) continue;
+            for (size_t i = at; i < std::min(at + sector, now.size()); ++i)
+                now[i] = i < was.size() ? was[i] : uint8_t{0};
+        }
+    }
+    void touch(const std::string& path) {
+        if (can_crash && !before_.contains(path)) before_[path] = files[path];
+    }
+    // Before a change to a name: how to take it back.
+    void note(const std::string& path) {
+        if (!can_crash) return;
+        bool there = files.contains(path);
+        File file = there ? files[path] : File();
+        undo_.push_back([this, path, there, file = std::move(file)] {
+            if (there)
+                files[path] = file;
+            else
+                files.erase(path);
+        });
+    }
+    int rename(const DiskOp& op) {
+        auto found = files.find(op.path);
+        if (found == files.end()) return ENOENT;
+        if (can_crash) {
+            note(op.to);
+            undo_.back() = [this, restore = std::move(undo_.back()), from = op.path, to = op.to] {
+                files[from] = std::move(files[to]);
+                restore();
+            };
+        }
+        if (auto was = before_.extract(op.path)) {
+            was.key() = op.to;
+            before_.erase(op.to);
+            before_.insert(std::move(was));
+        }
+        File file = std::move(found->second);
+        files.erase(found);
+        files[op.to] = std::move(file);
+        return 0;
+    }
     int run_one(const DiskOp& op) {
+        if (fail_after == 0) {
+            fail_after = -1;
+            return fail_with;
+        }
+        if (fail_after > 0) --fail_after;
         auto found = files.find(op.path);
         bool there = found != files.end();
         switch (op.kind) {
         case DiskOpKind::create:
             if (used() + op.size > room) return ENOSPC;
+            note(op.path);
+            files[op.path].clear();
+            touch(op.path);
             files[op.path].assign(op.size, 0);
             return 0;
         case DiskOpKind::write:
             if (!there) return ENOENT;
+            touch(op.path);
             if (op.offset + op.data.size() > found->second.size())
                 found->second.resize(op.offset + op.data.size());
             std::copy(op.data.begin(), op.data.end(),
                       found->second.begin() + static_cast<ptrdiff_t>(op.offset));
             return 0;
-        case DiskOpKind::sync: return there ? fail_sync : ENOENT;
-        case DiskOpKind::rename:
-            if (!there) return ENOENT;
-            files[op.to] = std::move(found->second);
+        case DiskOpKind::sync:
+            if (there && fail_sync == 0) before_.erase(op.path);
+            return there ? fail_sync : ENOENT;
+        case DiskOpKind::rename: return rename(op);
+        case DiskOpKind::remove:
+            note(op.path);
+            before_.erase(op.path);
             files.erase(op.path);
             return 0;
-        case DiskOpKind::remove: files.erase(op.path); return 0;
-        case DiskOpKind::sync_dir: return 0;
+        case DiskOpKind::sync_dir: undo_.clear(); return 0;
         case DiskOpKind::truncate:
             if (!there) return ENOENT;
+            touch(op.path);
             found->second.resize(op.size);
             return 0;
         }
         return EINVAL;
     }
+
+    std::map<std::string, File> before_;
+    std::vector<std::function<void()>> undo_;
 };
 
 }  // namespace zk

@@ -1,10 +1,12 @@
 // storage_test.cc -- log, snapshots and recovery together, on a disk in memory.
 //
-// The rule that all of this serves: what recovery reads is a prefix of what was written, and holds at
-// least all that was acknowledged; or it refuses and says where. A bit flipped anywhere, or a file cut
-// anywhere, must end in one of the two.
+// The rule that all of this serves: what recovery reads is a prefix of what was written, and holds
+// at least all that was acknowledged; or it refuses and says where. A bit flipped anywhere, or a
+// file cut anywhere, must end in one of the two.
 
 #include <doctest/doctest.h>
+
+#include <chrono>
 
 #include "memory_io.h"
 #include "state/commands.h"
@@ -86,6 +88,12 @@ struct Site {
             if (path.starts_with("d/log.")) all.push_back(path);
         return all;
     }
+};
+
+// Hundreds of warnings that are meant to be there.
+struct Quiet {
+    Quiet() { log_set_level(LogLevel::error); }
+    ~Quiet() { log_set_level(LogLevel::info); }
 };
 
 using Files = std::map<std::string, std::vector<uint8_t>>;
@@ -290,6 +298,7 @@ TEST_CASE("recovery takes the newest good snapshot and the log behind it") {
 }
 
 TEST_CASE("a damaged snapshot is passed over while the log reaches back, else refused") {
+    Quiet quiet;
     Site site(512);
     for (int i = 0; i < 4; ++i) site.batch(2, 60);
     site.snapshot();
@@ -313,6 +322,58 @@ TEST_CASE("a damaged snapshot is passed over while the log reaches back, else re
         cut[path].resize(size);
         CHECK(recovered_zxid(cut) == -1);
     }
+}
+
+TEST_CASE("a damaged snapshot that the log does not reach is refused, never started without") {
+    Quiet quiet;
+    Site site(512);
+    site.batch(3);
+    Files before = site.io.files;
+    site.batch(3);
+    site.snapshot();
+    std::string path = "d/" + snapshot_name(6);
+    Files hurt = site.io.files;
+    hurt[path][70] ^= 1;
+    CHECK(recovered_zxid(hurt) == 6);
+    // With a log that ends before the snapshot, and with none.
+    before[path] = hurt[path];
+    CHECK(recovered_zxid(before) == -1);
+    Files alone{{path, hurt[path]}};
+    CHECK(recovered_zxid(alone) == -1);
+}
+
+TEST_CASE("a damaged snapshot is not one that the log may be purged for") {
+    Quiet quiet;
+    Site site(512);
+    for (int i = 0; i < 4; ++i) site.batch(2, 60);
+    site.snapshot();
+    site.batch(2);
+    site.snapshot();
+    site.io.files["d/" + snapshot_name(10)][70] ^= 1;
+    Result<Recovered> found = recover(site.io, places());
+    REQUIRE(found.has_value());
+    CHECK(found->snapshots == std::vector<uint64_t>{8});
+}
+
+TEST_CASE("a snapshot under a wrong name, or of another log, is not believed") {
+    Quiet quiet;
+    Site site;
+    site.batch(3);
+    site.batch(3);
+    site.snapshot();
+    Files files = site.io.files;
+    files["d/" + snapshot_name(7)] = files["d/" + snapshot_name(6)];
+    CHECK(recovered_zxid(files) == -1);  // whatever zxid 7 was, it is not here
+
+    Site other;
+    other.io.chance = 100;
+    other.io.files.clear();
+    other.restart();
+    other.batch(6);
+    other.batch(1);
+    files = other.io.files;
+    files["d/" + snapshot_name(6)] = site.io.files["d/" + snapshot_name(6)];
+    CHECK(recovered_zxid(files) == -1);
 }
 
 TEST_CASE("a snapshot newer than the log's end is accepted, and the log goes on behind it") {
@@ -368,6 +429,62 @@ TEST_CASE("where the next segment has no room, writes are given back and the log
     CHECK(site.state->zxid() == end);
 }
 
+TEST_CASE("a purge leaves no gap when a file cannot be removed, and goes on with it later") {
+    Quiet quiet;
+    Site site(512);
+    for (int i = 0; i < 8; ++i) site.batch(2, 60);
+    site.snapshot();
+    size_t before = site.segments().size();
+    REQUIRE(before > 4);
+    site.io.fail_after = 2;  // the second file's removal
+    site.log->purge(8);
+    site.finish();
+    CHECK(site.segments().size() == before - 1);
+    site.log->purge(site.state->zxid());
+    site.finish();
+    CHECK(site.segments().size() == 1);
+    uint64_t end = site.state->zxid();
+    site.restart();
+    CHECK(site.state->zxid() == end);
+}
+
+TEST_CASE("a purge never takes the segment that goes on if the next one finds no room") {
+    Quiet quiet;
+    Site site(1024);
+    site.batch(3, 60);
+    site.snapshot();
+    site.append(900);
+    site.log->flush();  // needs a new segment, larger than the spare
+    site.io.room = 0;
+    site.log->purge(3);
+    site.finish();
+    REQUIRE(site.log->cut_needed());
+    std::vector<Entry> cut;
+    site.log->cut_back(cut);
+    site.batch(1);
+    uint64_t end = site.log->durable_zxid();
+    CHECK(end == 4);
+    site.restart();
+    CHECK(site.state->zxid() == end);
+}
+
+TEST_CASE("what no room was found for leaves nothing on the full disk") {
+    Quiet quiet;
+    Site site(1024);
+    site.batch(3, 60);
+    site.io.fail_after = 0;  // the header's write into the spare
+    site.io.fail_with = ENOSPC;
+    site.append(700);
+    site.log->flush();
+    site.finish();
+    REQUIRE(site.log->cut_needed());
+    size_t spares = 0;
+    for (const auto& [path, bytes] : site.io.files)
+        if (path.starts_with("d/spare.")) ++spares;
+    CHECK(spares == 1);  // the one that is made anew
+    CHECK_FALSE(site.io.files.contains("d/spare.1"));
+}
+
 TEST_CASE("a failed sync of the log is fatal") {
     Site site;
     site.batch(1);
@@ -396,6 +513,18 @@ TEST_CASE("the record of term and vote survives the loss of either of its files"
             CHECK(**loaded == record);
         }
     }
+    // Either is brought up to the other when it is loaded.
+    MemoryIo one;
+    one.files = io.files;
+    one.files["d/vote.1"][30] ^= 1;
+    one.files.erase("d/vote.2");
+    CHECK_FALSE(load_record(one, "d").has_value());
+    one.files["d/vote.2"] = io.files["d/vote.2"];
+    REQUIRE(load_record(one, "d").has_value());
+    CHECK(one.files == io.files);
+    one.files.erase("d/vote.2");
+    REQUIRE(load_record(one, "d").has_value());
+    CHECK(one.files == io.files);
     io.files["d/vote.1"][9] ^= 1;
     io.files["d/vote.2"][9] ^= 1;
     CHECK_FALSE(load_record(io, "d").has_value());
@@ -407,8 +536,10 @@ TEST_CASE("the record of term and vote survives the loss of either of its files"
 
 TEST_CASE("the data of an Apache ZooKeeper is not taken for a blank directory") {
     MemoryIo io;
-    io.files["d/version-2"] = {};
-    CHECK_FALSE(anything_there(io, "d", "d").has_value());
+    for (const char* name : {"d/version-2", "d/log.1", "d/snapshot.10000004f"}) {
+        io.files = {{name, {}}};
+        CHECK_FALSE(anything_there(io, "d", "d").has_value());
+    }
     io.files["d/log.0000000000000001"] = {};
     CHECK(anything_there(io, "d", "d").has_value());
 }
@@ -430,4 +561,80 @@ TEST_CASE("the header of a segment and a record keep their bytes") {
     CHECK(bytes.size() == segment_header_size);
     CHECK(bytes.text().substr(0, 8) == "ZKDLOG\r\n");
     CHECK(header.checksum == 12519195049960449977u);
+
+    Entry entry{.term = 4, .zxid = 6, .time_ms = 7,
+                .origin = {.node = 8, .client = 9, .request = 10}, .session = 11, .op = 12,
+                .ids = as_bytes("ids"), .body = as_bytes("body")};
+    Buffer record;
+    memset(record.grow(record_head_size), 0, record_head_size);
+    record.patch_u32(8, static_cast<uint32_t>(encoded_size(entry)));
+    encode(record, entry);
+    uint64_t checksum = seal_record(record.data(), record_entry | record_last_of_batch, 13, 14,
+                                    header.checksum);
+    std::string hex;
+    for (uint8_t byte : record.bytes()) {
+        hex += "0123456789abcdef"[byte >> 4];
+        hex += "0123456789abcdef"[byte & 15];
+    }
+    CHECK(hex == "1a107c478ff048230000003fadbd0101000000000000000d000000000000000e"
+                 "00000000000000040000000000000006000000000000000700000008000000090000000000"
+                 "00000a000000000000000b0000000c00000003696473626f6479");
+    CHECK(load_u64(record.data()) == checksum);
+}
+
+TEST_CASE("a tail that was superseded is not read, however good its records are") {
+    Site site;
+    site.batch(2);
+    std::string path = site.segments()[0];
+    Files before = site.io.files;
+    site.batch(3);  // whole on the disk, but the next segment starts behind the second entry
+    Result<SegmentHeader> first = decode_segment_header(before[path], path);
+    REQUIRE(first.has_value());
+    Position second;
+    Result<SegmentEnd> end = read_segment(before[path], *first, path, std::nullopt,
+                                          [](const Entry&, uint64_t) { return Result<void>(); });
+    REQUIRE(end.has_value());
+    second = end->last;
+    SegmentHeader next{.ensemble = ensemble, .number = 2, .salt = 5, .start = second,
+                       .batch_before = end->batch, .size = 1024, .checksum = 0};
+    Buffer bytes;
+    encode(bytes, next);
+    std::vector<uint8_t>& file = site.io.files["d/" + segment_name(2)];
+    file.assign(1024, 0);
+    memcpy(file.data(), bytes.data(), bytes.size());
+    site.restart();
+    CHECK(site.state->zxid() == 2);
+    site.batch(4);
+    site.restart();
+    CHECK(site.state->zxid() == 6);
+    // One that starts at the right zxid of another history is damage.
+    next.start.checksum ^= 1;
+    bytes.clear();
+    encode(bytes, next);
+    file.assign(1024, 0);
+    memcpy(file.data(), bytes.data(), bytes.size());
+    CHECK(recovered_zxid(site.io.files) == -1);
+}
+
+TEST_CASE("records that a client planted in a torn batch do not make a start slow") {
+    // Every sixteenth byte looks like the head of a record of a later batch, three megabytes long.
+    Buffer planted;
+    for (int i = 0; i < 250'000; ++i) {
+        planted.u64(3);
+        planted.u32(3'000'000);
+        planted.u32(record_entry | record_last_of_batch);
+    }
+    Site site(8u << 20);
+    site.batch(1);
+    site.log->append({.term = 1, .zxid = 0, .time_ms = 0, .origin = {}, .session = 0,
+                      .op = entry_op::no_op, .ids = {}, .body = planted.bytes()});
+    site.log->flush();
+    site.finish();
+    std::vector<uint8_t>& file = site.io.files[site.segments().back()];
+    size_t at = file.size() - 1;
+    while (file[at] == 0) --at;
+    file[at] ^= 1;
+    auto before = std::chrono::steady_clock::now();
+    CHECK(recovered_zxid(site.io.files) == 1);
+    CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(3));
 }

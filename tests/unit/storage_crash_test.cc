@@ -1,0 +1,246 @@
+// storage_crash_test.cc -- log, snapshots and recovery on a disk that fails, fills up and forgets.
+//
+// One seed, one life of a data directory: entries, flushes, snapshots, purges, orderly and other
+// ends, processes killed, power lost in the middle of anything. After each start the state must be
+// exactly that of a prefix of what was appended, and hold at least all that anybody has heard of:
+// what was reported durable, and what an earlier start had found.
+//
+// A failing seed is printed; SEED=n runs it alone, SEEDS=n the first n.
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "memory_io.h"
+#include "state/commands.h"
+#include "storage/recovery.h"
+
+using namespace zk;
+
+namespace {
+
+constexpr uint64_t ensemble = 7;
+constexpr uint64_t state_seed = 9;
+
+class Life {
+public:
+    explicit Life(uint64_t seed) : dice_(seed) {
+        io_.can_crash = true;
+        options_ = {.data_directory = "d", .log_directory = "d", .ensemble = ensemble,
+                    .seed = state_seed};
+        segment_bytes_ = 512u << random(5);
+        start();
+    }
+
+    // False: something went wrong, and was reported.
+    bool good() const { return good_; }
+    uint64_t entries() const { return known_; }
+
+    void step() {
+        switch (random(20)) {
+        case 0: return restart(random(2) == 0);
+        case 1: return end();
+        case 2: return snapshot();
+        case 3: return purge();
+        case 4: io_.room = random(3) == 0 ? 0 : ~uint64_t{0}; return tick();
+        case 5:
+            if (random(4) == 0) {
+                io_.fail_after = static_cast<int>(random(12));
+                io_.fail_with = random(2) == 0 ? EIO : ENOSPC;
+            }
+            return;
+        case 6: return tick();
+        case 7: case 8: case 9: case 10: append(); return;
+        case 11: case 12: case 13: log_->flush(); return;
+        default:
+            work(Lane::log, random(5));
+            if (good_) work(Lane::bulk, random(3));
+            return;
+        }
+    }
+
+private:
+    uint64_t random(uint64_t below) { return dice_() % below; }
+    void fail(const std::string& what) {
+        if (good_) MESSAGE(what);
+        good_ = false;
+    }
+
+    void work(Lane lane, uint64_t ops) {
+        auto done = [this](Lane of, uint64_t ticket, const DiskResult& result) {
+            log_->on_disk(of, ticket, result);
+        };
+        while (ops-- > 0 && io_.step(lane, done)) continue;
+        settle();
+    }
+
+    // What a node does in its turn.
+    void settle() {
+        if (log_ == nullptr) return;
+        if (log_->fatal() != nullptr) {
+            // A sync that failed tells nothing of what is on the disk: only the power knows.
+            return restart(true);
+        }
+        if (log_->cut_needed()) {
+            std::vector<Entry> cut;
+            log_->cut_back(cut);
+            if (log_->last_zxid() < known_) fail("cut back behind what is durable");
+            appended_.resize(log_->last_zxid());
+        }
+        known_ = std::max(known_, log_->durable_zxid());
+        Buffer reply;
+        for (; state_->zxid() < log_->durable_zxid(); reply.clear())
+            state_->apply(log_->at(state_->zxid() + 1), reply);
+        log_->release(state_->zxid());
+    }
+
+    void append() {
+        for (uint64_t i = random(4) + 1; i > 0; --i) {
+            std::string path = "/n" + std::to_string(log_->last_zxid() + 1);
+            std::string data(random(10) == 0 ? random(3000) : random(60),
+                             static_cast<char>('a' + random(26)));
+            Buffer acls;
+            Acl all{.perms = 31, .scheme = "world", .id = "anyone"};
+            write_acls(acls, {&all, 1});
+            Buffer body;
+            encode(body, CreateRequest{.path = path, .data = as_bytes(data),
+                                       .acls = acls.bytes()}, false);
+            Entry entry{.term = term_, .zxid = log_->last_zxid() + 1,
+                        .time_ms = static_cast<int64_t>(random(1000)), .origin = {},
+                        .session = 0, .op = static_cast<int32_t>(Op::create), .ids = {},
+                        .body = body.bytes()};
+            Buffer encoded;
+            encode(encoded, entry);
+            appended_.emplace_back(encoded.text());
+            log_->append(entry);
+        }
+    }
+
+    void snapshot() {
+        Position last = log_->position_of(state_->zxid());
+        if (last.zxid == 0) return;
+        auto job = make_snapshot_job(*state_, ensemble, last, 1);
+        std::vector<uint8_t> bytes;
+        write_snapshot(job.get(), {.context = &bytes, .write = [](void* context, Bytes part) {
+                                       auto* to = static_cast<std::vector<uint8_t>*>(context);
+                                       to->insert(to->end(), part.begin(), part.end());
+                                       return true;
+                                   }});
+        std::string path = "d/" + snapshot_name(last.zxid);
+        std::vector<DiskOp> ops;
+        auto add = [&](DiskOpKind kind, const std::string& on, std::string to) {
+            ops.push_back({.kind = kind, .path = on, .to = std::move(to), .offset = 0, .size = 0,
+                           .data = bytes});
+        };
+        add(DiskOpKind::create, path + ".tmp", {});
+        add(DiskOpKind::write, path + ".tmp", {});
+        add(DiskOpKind::sync, path + ".tmp", {});
+        add(DiskOpKind::rename, path + ".tmp", path);
+        add(DiskOpKind::sync_dir, "d", {});
+        ops.resize(random(8) == 0 ? random(ops.size()) : ops.size());
+        bool whole = ops.size() == 5;
+        if (io_.run(ops).error == 0 && whole) snapshots_.push_back(last.zxid);
+        if (!whole) restart(random(2) == 0);
+    }
+
+    void purge() {
+        if (snapshots_.empty()) return;
+        log_->purge(snapshots_[random(snapshots_.size())]);
+    }
+
+    void tick() {
+        io_.clock_us += 2'000'000;
+        log_->tick(io_.clock_us);
+    }
+
+    void end() {
+        for (int i = 0; i < 50 && good_ && !log_->idle(); ++i) {
+            log_->flush();
+            work(Lane::log, 10);
+        }
+        if (!good_ || !log_->idle()) return;
+        log_->end_mark();
+        work(Lane::log, random(3));
+        if (good_) restart(random(2) == 0);
+    }
+
+    void restart(bool power_lost) {
+        io_.submitted.clear();
+        io_.fail_after = -1;
+        if (power_lost) io_.lose_power([this](uint64_t below) { return random(below); });
+        io_.room = ~uint64_t{0};
+        start();
+    }
+
+    void start() {
+        log_.reset();
+        io_.submitted.clear();
+        remove_leftovers(io_, "d");
+        Result<Recovered> found = recover(io_, options_);
+        if (!found) return fail("refused: " + found.error().text);
+        state_ = std::move(found->state);
+        snapshots_ = found->snapshots;
+        check();
+        ++term_;
+        log_ = std::make_unique<Log>(io_,
+                                     LogOptions{.directory = "d", .segment_bytes = segment_bytes_,
+                                                .ensemble = ensemble},
+                                     std::move(found->log));
+        if (log_->last_zxid() != state_->zxid()) fail("log and state differ in their end");
+        if (Result<void> opened = log_->open(); !opened) fail("refused: " + opened.error().text);
+    }
+
+    void check() {
+        uint64_t zxid = state_->zxid();
+        if (zxid < known_) return fail("lost: knew " + std::to_string(known_) + ", found " +
+                                       std::to_string(zxid));
+        if (zxid > appended_.size()) return fail("more than was ever appended");
+        appended_.resize(zxid);
+        State model(state_seed);
+        model.format();
+        Buffer reply;
+        for (const std::string& bytes : appended_) {
+            Entry entry;
+            decode(as_bytes(bytes), entry);
+            reply.clear();
+            model.apply(entry, reply);
+        }
+        if (model.digest() != state_->digest()) fail("another state than was appended");
+        known_ = zxid;
+    }
+
+    std::mt19937_64 dice_;
+    MemoryIo io_;
+    RecoveryOptions options_;
+    uint64_t segment_bytes_ = 0;
+    std::unique_ptr<State> state_;
+    std::unique_ptr<Log> log_;
+    std::vector<std::string> appended_;  // by zxid, from 1 on
+    std::vector<uint64_t> snapshots_;
+    uint64_t known_ = 0;  // somebody has heard of all up to here
+    uint64_t term_ = 0;
+    bool good_ = true;
+};
+
+}  // namespace
+
+TEST_CASE("whatever happens to process and disk, a start finds all that anybody has heard of") {
+    log_set_sink([](LogLevel, std::string_view) {});
+    const char* given = std::getenv("SEED");
+    uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
+    const char* count = std::getenv("SEEDS");
+    uint64_t many = count != nullptr ? std::strtoull(count, nullptr, 10) : 300;
+    uint64_t last = given != nullptr ? first : many;
+    uint64_t entries = 0;
+    for (uint64_t seed = first; seed <= last; ++seed) {
+        CAPTURE(seed);
+        Life life(seed);
+        for (int i = 0; i < 300 && life.good(); ++i) life.step();
+        entries += life.entries();
+        CHECK_MESSAGE(life.good(), "SEED=" << seed);
+        if (!life.good()) break;
+    }
+    CHECK(entries > 0);
+    log_set_sink(nullptr);
+}
