@@ -127,6 +127,8 @@ bool Core::turn() {
     now_us_ = io_.now_us();
     // While this node stood still nobody could reach it: such time counts against no session.
     clock_us_ += std::min(now_us_ - last_turn_us_, stall_us);
+    // What came meanwhile may still lie in the sockets: it is heard before anybody is expired.
+    if (now_us_ - last_turn_us_ > stall_us) last_tick_us_ = now_us_;
     last_turn_us_ = now_us_;
     if (log_->fatal() != nullptr) return false;
     if (log_->cut_needed()) cut_back_log();
