@@ -117,7 +117,8 @@ class Comparer:
                 if predicate(request, a, b):
                     self.relations.known(name)
                     if repair:
-                        self.sides[0].repairs.extend(repair(request))
+                        for side, requests in zip(self.sides, repair(request)):
+                            side.repairs.extend(requests)
                     return None
         return problem
 

@@ -130,6 +130,12 @@ class Generator:
             return self.pick(QUOTA_PATHS)
         return self.pick(PLAIN)
 
+    def data(self, path):
+        """Nothing but soft limits where limits belong."""
+        if path is not None and "zookeeper_limits" in path:
+            return self.pick(LIMITS[:4]).encode()
+        return self.pick(DATA)
+
     def acl(self):
         if not self.chance(self.guarded):
             return OPEN
@@ -173,7 +179,7 @@ class Generator:
             if self.chance(0.3):
                 path = path.rstrip("/") + "/"
             self.refs.append("<%d.%d>" % (self.at, self.sub))
-        request = (name, path, self.pick(DATA), self.acl(), flags)
+        request = (name, path, self.data(path), self.acl(), flags)
         if name == "createTTL":
             ttls = (1, 1000, 3600000, 2 ** 40 - 1, 2 ** 40, 0, 10 ** 15, -1, -2)
             request += (self.pick(ttls if flags in (5, 6) else ttls[:-2]),)
@@ -253,7 +259,8 @@ class Generator:
         if name in ("delete", "check"):
             return (name, self.path(), self.pick(VERSIONS))
         if name == "setData":
-            return (name, self.path(), self.pick(DATA), self.pick(VERSIONS))
+            path = self.path()
+            return (name, path, self.data(path), self.pick(VERSIONS))
         if name == "setACL":
             path = self.path()
             if path == "/" and self.chance(0.8):

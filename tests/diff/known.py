@@ -4,12 +4,12 @@ Three lists, each entry with its reason. Nothing else may differ.
 
 TOLERATED     (name, reason, predicate): a pair of answers to one request, or of events, that are not
               the same. The predicate sees the pair and must be as narrow as the reason. `repair`
-              requests, if any, are then sent to the oracle so that both states agree again.
+              gives requests for the oracle and for zkd that make both states agree again.
 NOT_GENERATED what would make the two part for good, so that the generator leaves it out. Each
               has a case in cases.py, which says what zkd itself must answer.
 ALWAYS        differences that compare.py never looks at, because no server promises them.
 """
-from wire import inner
+from wire import body, inner
 
 ALWAYS = [
     "times, zxids and session ids: only their relations are compared (compare.Relations)",
@@ -26,6 +26,8 @@ NOT_GENERATED = [
     "createContainer in a multi with an ephemeral flag: 3.8.0 makes an ephemeral, 3.9 a container",
     "a null list in setWatches behind lists that are not empty: ZooKeeper acts on those, then says "
     "-5; zkd says -5 and does nothing",
+    "limits that are not key=number: ZooKeeper answers -5 to every write below them; zkd takes what "
+    "it can read",
     "IPv6 addresses in ACLs: since 3.9.5 (ZOOKEEPER-4240)",
     "createTTL with a negative ttl and flags that are not a TTL's ends the oracle's process; zkd "
     "says -8",
@@ -48,27 +50,38 @@ def broken_utf8(request, a, b):
     path = inner(request)[1] if len(inner(request)) > 1 else None
     if not isinstance(path, str) or not any("\ud800" <= c <= "\udfff" for c in path):
         return False
-    return b.err == -8 and a.err in (-101, 0, -121)
+    return b.err == -8 and a.err in (-101, 0, -121) or request[0] == "sync" and a.err == b.err == 0
 
 
 def null_id_twice(request, a, b):
-    return (inner(request)[0] in ("create", "create2", "createContainer", "createTTL", "setACL")
-            and a.err == -5 and b.err == -114
-            and any(None in entry for field in inner(request) if isinstance(field, list)
-                    for entry in field))
+    if request[0] == "multi":
+        return (a.err == -5 and b.err == 0 and any(r[1:] == (-114, -114) for r in b.fields[0])
+                and any(null_in_acl(op) for op in request[1]))
+    return a.err == -5 and b.err == -114 and null_in_acl(inner(request))
+
+
+def null_in_acl(request):
+    return any(None in entry for field in request if isinstance(field, list) for entry in field)
+
+
+def count_below_nothing(request, a, b):
+    """The path is "": by itself, or in a request that was patched."""
+    return (inner(request)[0] == "getAllChildrenNumber" and a.err == b.err == 0
+            and body(request)[:4] == b"\0\0\0\0" and a.fields[0] == b.fields[0] + 1)
 
 
 def unreadable_exists(request, a, b):
     return request[0] == "exists" and a.err == 0 and b.err == -102
 
 
-def null_path_in_multi_read(request, a, b):
-    return (request[0] == "multiRead" and a.err == b.err == -5 and b.rest == b""
-            and any(op[1] is None for op in request[1]))
+def body_of_bad_multi_read(request, a, b):
+    return inner(request)[0] == "multiRead" and a.err == b.err == -5 and b.rest == b""
 
 
 def check_of_anybody(request, a, b):
-    return request[0] == "checkWatches" and a.err == 0 and b.err == -121
+    if request[0] != "checkWatches" or b.err != -121:
+        return False
+    return a.err == 0 or a.err == -5 and (request[1] or "")[:1] != "/"
 
 
 def null_path_in_multi(request, a, b):
@@ -91,16 +104,20 @@ def create2_in_multi(request, a, b):
             and b[:2] == (15, 0) and a[2] == b[2])
 
 
-# (name, reason, predicate(request, oracle's reply, zkd's reply), repair(request) or None)
+# (name, reason, predicate(request, oracle's reply, zkd's reply),
+#  repair(request) -> (for the oracle, for zkd), or None)
 TOLERATED = [
     ("removal by mode", "removeWatches types 4 and 5 came with 3.9", removal_by_mode,
      lambda request: ([("removeWatches", request[1], 3)], [])),
     ("unreadable exists", "READ is asked for exists since 3.8.4 and 3.9.2", unreadable_exists,
      lambda request: ([], [("setWatches", 2 ** 62, [request[1]] if request[2] else [], [], [])])),
-    ("null path in multiRead", "ZooKeeper puts the results so far behind the error",
-     null_path_in_multi_read, None),
-    ("check of watches", "before 3.9 anybody's watch on the path will do for checkWatches",
+    ("body of a bad multiRead", "ZooKeeper puts the results so far behind the error",
+     body_of_bad_multi_read, None),
+    ("check of watches", "before 3.9 anybody's watch on the path will do for checkWatches, and a path "
+     "without a slash is -5",
      check_of_anybody, None),
+    ("count below nothing", "in Java the root is in the table twice, and once below the path \"\"",
+     count_below_nothing, None),
     ("null in an ACL twice", "Java fails when it compares two entries with nulls, before it judges "
      "them", null_id_twice, None),
     ("null path in multi", "3.8 puts an empty multi's body behind the error",

@@ -83,7 +83,7 @@ class Side:
                 return
             parts = []
             for request in step[3]:
-                xid = self.xid(connection, request, number)
+                xid = self.xid(connection, request, number, len(parts))
                 self.sent.append((xid, request))
                 parts.append(wire.encode(xid, request, self.resolve))
             connection.send(b"".join(parts))
@@ -98,7 +98,7 @@ class Side:
         elif self.live(slot):                # drop, expire
             self.slots[slot].close()
 
-    def xid(self, connection, request, number):
+    def xid(self, connection, request, number, place):
         """Most clients count; the servers must not care (but -1 and -2 would confuse this test)."""
         kind = request[0]
         if kind == "ping":
@@ -107,7 +107,7 @@ class Side:
             return -4
         if kind in ("setWatches", "setWatches2") and number % 2:
             return -8
-        return connection.next_xid() if number % 17 else number - 1000000
+        return connection.next_xid() if number % 17 else place - 1000000
 
     def handshake(self, session_step, slot, timeout, session, password, zxid, flag):
         if self.live(slot):
@@ -405,13 +405,13 @@ class Runner:
         return rest, auth
 
     def repair(self, slot):
-        side = self.sides[0]
-        for request in side.repairs:
-            connection = side.live(slot)
-            if connection:
-                connection.send(wire.encode(REPAIR_XID, request, side.resolve))
-                connection.message()
-        side.repairs.clear()
+        for side in self.sides:
+            for request in side.repairs:
+                connection = side.live(slot)
+                if connection:
+                    connection.send(wire.encode(REPAIR_XID, request, side.resolve))
+                    connection.message()
+            side.repairs.clear()
 
     def barrier(self, slots, ordered=True):
         if not slots:
