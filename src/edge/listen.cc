@@ -9,10 +9,13 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 
 #include "edge/net.h"
@@ -23,6 +26,7 @@ namespace zk {
 namespace {
 
 constexpr int accepts_per_poll = 64;
+constexpr int files_kept_back = 32;  // for the log, snapshots and what else the disk needs
 constexpr uint64_t refusal_log_us = 60'000'000;
 
 Address address_of(const sockaddr_storage& from) {
@@ -60,6 +64,10 @@ void set_option(int file, int level, int name, int value) {
 
 ClientPort::ClientPort(uv_loop_t* loop) : loop_(loop), connections_(1, nullptr) {
     spare_file_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    rlimit files{};
+    bool known = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur <= INT_MAX;
+    int limit = known ? static_cast<int>(files.rlim_cur) : INT_MAX;
+    files_max_ = limit - std::min(limit / 4, files_kept_back);
 }
 
 ClientPort::~ClientPort() {
@@ -179,8 +187,13 @@ bool ClientPort::accept_one(int listener) {
     socklen_t size = sizeof from;
     int file = accept4(listener, reinterpret_cast<sockaddr*>(&from), &size,
                        SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (file >= 0) {
+    if (file >= 0 && file < files_max_) {
         open(file, address_of(from));
+        return true;
+    }
+    if (file >= 0) {
+        ::close(file);
+        log_refusal(EMFILE);
         return true;
     }
     switch (errno) {
@@ -193,13 +206,16 @@ bool ClientPort::accept_one(int listener) {
     }
 }
 
+void ClientPort::log_refusal(int error) {
+    if (refusal_log_us_ != 0 && now_us_ - refusal_log_us_ < refusal_log_us) return;
+    refusal_log_us_ = now_us_;
+    LOG(error, "connections are turned away: %s; raise `ulimit -n`, or set maxCnxns",
+        strerror(error));
+}
+
 // Takes the connection and closes it, so that the other side knows and the loop does not spin.
 bool ClientPort::refuse_one(int listener, int error) {
-    if (refusal_log_us_ == 0 || now_us_ - refusal_log_us_ >= refusal_log_us) {
-        refusal_log_us_ = now_us_;
-        LOG(error, "connections are turned away: %s; raise `ulimit -n`, or set maxCnxns",
-            strerror(error));
-    }
+    log_refusal(error);
     if (spare_file_ >= 0) ::close(spare_file_);
     int file = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     bool nobody = file < 0 && errno == EAGAIN;

@@ -203,7 +203,9 @@ void ClientPort::close(ClientId id) {
 // All that the node said is in the kernel's hands. The other side may be sending still, and may even
 // have good reason: a client names its watches right behind a session that we refuse.
 void ClientPort::flushed(Connection& connection) {
-    bool linger = !connection.ended && shutdown(file_of(connection), SHUT_WR) == 0;
+    // When the server stops there is no time for it.
+    bool linger = !connection.ended && !listeners_.empty() &&
+                  shutdown(file_of(connection), SHUT_WR) == 0;
     if (!linger) return end(connection);
     leave(connection, Connection::Stage::lingering);
     read(connection);

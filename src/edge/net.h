@@ -112,6 +112,7 @@ private:
     Error cannot_listen(int error) const;
     bool accept_one(int listener);
     bool refuse_one(int listener, int error);
+    void log_refusal(int error);
     void rest(bool resting);
     void open(int file, const Address& from);
     void settle_late();
@@ -135,6 +136,7 @@ private:
     Settings settings_;
     uint16_t bound_port_ = 0;
     std::vector<Listener*> listeners_;  // each freed in its close callback
+    int files_max_ = 0;    // a connection's descriptor is below it; the rest is for the disk
     int spare_file_ = -1;  // given up to take and close a connection when no other is left
     bool resting_ = false;  // not even that helped: nobody is let in before the next look
     uint64_t refusal_log_us_ = 0;
