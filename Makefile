@@ -4,68 +4,53 @@
 #     SANITIZE=...   address,undefined and such: a build of its own, beside the normal one
 #     DEBUG=1        -O0
 
-# In parallel, unless somebody says how.
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
-MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
-endif
-MAKEFLAGS += --no-print-directory
-
-# Packages first: a bare machine may have make and nothing else. Only asked once.
-ifeq ($(filter help clean format lint install-packages,$(MAKECMDGOALS)),)
-packages := $(shell test -e build/.packages || { deps/install build >&2 && mkdir -p build && touch build/.packages; } || echo missing)
-ifeq ($(packages),missing)
-$(error packages are missing, see above)
-endif
-endif
-
+comma := ,
 CXX ?= g++
 ifeq ($(origin CXX),default)
 CXX := g++
 endif
+CLANG ?= clang++
+export CXX CLANG
 PREFIX ?= /usr/local
 VERSION := 0.1.0
 
-ifdef SANITIZE
-BUILD := build/$(subst $(comma),-,$(SANITIZE))
-else
-BUILD := build/normal
+# In parallel; a -j on the command line wins.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 endif
-comma := ,
+MAKEFLAGS += --no-print-directory
+
 ifdef SANITIZE
 BUILD := build/$(subst $(comma),-,$(SANITIZE))
 OUT := $(BUILD)/
-sanitize := -fsanitize=$(SANITIZE) -fno-sanitize=vptr -fno-omit-frame-pointer -fno-sanitize-recover=all
+sanitize := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+else
+BUILD := build/$(if $(DEBUG),debug,normal)
+OUT := $(if $(DEBUG),$(BUILD)/)
+endif
+
+# The libraries: how to link with them is found out once and kept in build/libraries*.mk. A bare
+# machine may have make and nothing else; then deps/install brings the rest, or says how.
+libraries := $(if $(SANITIZE),build/libraries-shared.mk,build/libraries.mk)
+ifneq ($(filter-out help clean format lint tidy uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(shell test $(libraries) -nt deps/flags && test $(libraries) -nt deps/install && \
+        grep -qx 'LIBRARIES_FOR := $(CXX)' $(libraries) && echo found),found)
+ifneq ($(shell deps/install build >&2 && mkdir -p build && \
+        { echo 'LIBRARIES_FOR := $(CXX)'; deps/flags $(if $(SANITIZE),--shared); } >$(libraries) && echo found),found)
+$(shell rm -f $(libraries))
+$(error zkd cannot be built without them)
+endif
+endif
+include $(libraries)
 endif
 
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror
-common := -std=c++20 -O$(if $(DEBUG),0,2) -g $(warnings) $(sanitize) -Isrc -MMD -MP \
-          -DZKD_VERSION='"$(VERSION)"'
+common := -std=c++20 -O$(if $(DEBUG),0,2) -g $(warnings) $(sanitize) -Isrc -I$(BUILD)/include \
+          $(DEPS_CFLAGS) $(EDIT_CFLAGS) -pthread -MMD -MP
 src_flags := $(common) -fno-exceptions -fno-rtti
 test_flags := $(common) -Itests -Itests/unit
-
-# The libraries, as archives where there are some, so that the binary is one file to copy.
-archive = $(firstword $(wildcard $(addsuffix /$(1),$(shell pkg-config --variable=libdir $(2)) )))
-ifdef SANITIZE
-libs_zkd := $(shell pkg-config --libs libuv libxxhash libcrypto)
-libs_cli := $(shell pkg-config --libs libuv libxxhash libcrypto libedit)
-else
-uv := $(firstword $(call archive,libuv_a.a,libuv) $(call archive,libuv.a,libuv))
-xxhash := $(call archive,libxxhash.a,libxxhash)
-crypto := $(call archive,libcrypto.a,libcrypto)
-edit := $(call archive,libedit.a,libedit)
-tinfo := $(firstword $(call archive,libtinfo.a,libedit) $(call archive,libncursesw.a,libedit))
-bsd := $(call archive,libbsd.a,libedit)
-md := $(call archive,libmd.a,libedit)
-static_runtime := -static-libstdc++ -static-libgcc
-libs_zkd := $(static_runtime) $(or $(uv),-luv) $(or $(xxhash),-lxxhash) $(or $(crypto),-lcrypto) \
-            -lpthread -ldl -lrt
-ifneq ($(and $(edit),$(tinfo),$(bsd),$(md)),)
-libs_edit := $(edit) $(tinfo) $(bsd) $(md)
-else
-libs_edit := $(shell pkg-config --libs libedit 2>/dev/null)
-endif
-libs_cli := $(libs_zkd) $(libs_edit)
-endif
+libs_zkd := $(RUNTIME_LIBS) $(UV_LIBS) $(CRYPTO_LIBS) -pthread
+libs_cli := $(libs_zkd) $(EDIT_LIBS)
 
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(foreach room,$(1),$(wildcard src/$(room)/*.cc)))
 pure := $(call objects,base wire state storage quorum node)
@@ -82,19 +67,22 @@ tools_objects := $(patsubst %.cc,$(BUILD)/%.o,$(tool_tests)) $(BUILD)/unit_main.
                  $(call objects,base wire client cli bench)
 sim_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/sim/*.cc)) $(pure)
 
-ifdef V
-quiet :=
+# One short line a file, in colour where somebody looks at it. V=1: the commands themselves.
+quiet := $(if $(V),,@)
+ifneq ($(and $(MAKE_TERMOUT),$(filter-out dumb,$(TERM)),$(if $(NO_COLOR),,yes)),)
+say = @printf '\033[34m%s\033[0m %s\n' $(1) $(notdir $@)
+hint = '\033[1m%s\033[0m\n'
 else
-quiet := @
-endif
 say = @printf '%s %s\n' $(1) $(notdir $@)
+hint = '%s\n'
+endif
 
-.PHONY: all test unit sim diff interop cli-test crash hostile readme bench compare fuzz format lint \
-        install uninstall clean help binaries
+.PHONY: all test unit sim diff interop cli-test crash hostile readme bench fuzz format lint tidy \
+        install uninstall clean help binaries always
 .DEFAULT_GOAL := all
 
 all: binaries  ## zkd, zk-cli and zk-bench
-	@echo "done; 'make test' tries it all, './zkd zk.conf' starts it"
+	@printf $(hint) "Built. 'make test' tries it all; './zkd zk.conf' starts it."
 
 binaries: $(OUT)zkd $(OUT)zk-cli $(OUT)zk-bench
 
@@ -117,11 +105,23 @@ $(BUILD)/sim: $(sim_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
 
-$(BUILD)/src/%.o: src/%.cc
+# What the compiler is told counts as a source too: other flags, other objects.
+$(BUILD)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(CXX) $(src_flags)' | cmp -s - $@ || echo '$(CXX) $(src_flags)' >$@
+# Which version this is; base/version.h asks. The time is that of the last commit.
+$(BUILD)/include/built.h: always
+	@mkdir -p $(@D)
+	@built=$$(TZ=UTC git log -1 --date='format-local:%m/%d/%Y %H:%M UTC' --format=%cd 2>/dev/null); \
+	 { echo '#define ZKD_VERSION "$(VERSION)"'; \
+	   test -z "$$built" || echo "#define ZKD_BUILT \"$$built\""; } >$@.new; \
+	 if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(BUILD)/src/%.o: src/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(quiet)$(CXX) $(src_flags) -c -o $@ $<
-$(BUILD)/tests/%.o: tests/%.cc
+$(BUILD)/tests/%.o: tests/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(quiet)$(CXX) $(test_flags) -c -o $@ $<
@@ -167,15 +167,17 @@ fuzzers := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 fuzz_sources := $(foreach room,base wire state storage quorum node,$(wildcard src/$(room)/*.cc))
 fuzz_objects := $(patsubst %.cc,build/fuzz/%.o,$(fuzz_sources))
 fuzz_flags := -std=c++20 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
-              -Isrc -MMD -MP
-build/fuzz/%.o: %.cc
+              -Isrc $(DEPS_CFLAGS) -MMD -MP
+build/fuzz/%.o: %.cc | build/fuzz/.clang
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(quiet)clang++ $(fuzz_flags) -c -o $@ $<
+	$(quiet)$(CLANG) $(fuzz_flags) -c -o $@ $<
 build/fuzz/%: build/fuzz/tests/fuzz/%_fuzz.o $(fuzz_objects)
 	$(call say,LD)
-	$(quiet)clang++ -fsanitize=fuzzer,address,undefined -o $@ $^ -lxxhash -lcrypto
+	$(quiet)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(CRYPTO_LIBS)
 .PRECIOUS: build/fuzz/%.o build/fuzz/tests/fuzz/%.o
+build/fuzz/.clang:
+	@deps/install fuzz && mkdir -p $(@D) && touch $@
 fuzz: $(addprefix build/fuzz/,$(fuzzers))  ## each fuzzer for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(fuzzers)
 -include $(wildcard build/fuzz/*/*/*.d build/fuzz/*/*/*/*.d)
@@ -187,7 +189,7 @@ bench: binaries  ## what this machine does: get, set, create
 
 format:  ## clang-format over src and tests
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
-lint:  ## layers, lengths, banned calls
+lint tidy:  ## layers, lengths, banned calls
 	@utils/lint
 
 install: binaries  ## to PREFIX, below DESTDIR
@@ -201,4 +203,4 @@ uninstall:  ## takes it away again
 clean:  ## all that was built
 	@rm -rf build zkd zk-cli zk-bench
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "    make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "    make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
