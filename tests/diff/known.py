@@ -28,6 +28,8 @@ NOT_GENERATED = [
     "-5; zkd says -5 and does nothing",
     "limits that are not key=number: ZooKeeper answers -5 to every write below them; zkd takes what "
     "it can read",
+    "a write behind a setACL in one burst: ZooKeeper judges it by the list before, if the setACL is "
+    "not committed yet (it forgets the list in its pending changes)",
     "IPv6 addresses in ACLs: since 3.9.5 (ZOOKEEPER-4240)",
     "createTTL with a negative ttl and flags that are not a TTL's ends the oracle's process; zkd "
     "says -8",
