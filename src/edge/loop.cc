@@ -156,6 +156,8 @@ void UvIo::close_loop() {
 }
 
 uint64_t UvIo::now_us() {
+    // Before there are turns, a start that takes long has the right to know how long.
+    if (node_ == nullptr) return uv_hrtime() / 1000;
     if (now_us_ == 0) now_us_ = uv_hrtime() / 1000;
     return now_us_;
 }
