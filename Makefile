@@ -12,7 +12,6 @@ endif
 CLANG ?= clang++
 export CXX CLANG
 PREFIX ?= /usr/local
-VERSION := 0.1.0
 
 # In parallel; a -j on the command line wins.
 ifeq ($(MAKELEVEL),0)
@@ -109,12 +108,12 @@ $(BUILD)/sim: $(sim_objects)
 $(BUILD)/flags: always
 	@mkdir -p $(@D)
 	@echo '$(CXX) $(src_flags)' | cmp -s - $@ || echo '$(CXX) $(src_flags)' >$@
-# Which version this is; base/version.h asks. The time is that of the last commit.
+# The time of the last commit (or, without git, of this file), for node/version.h. Its own file, so that few objects hang on it.
 $(BUILD)/include/built.h: always
 	@mkdir -p $(@D)
-	@built=$$(TZ=UTC git log -1 --date='format-local:%m/%d/%Y %H:%M UTC' --format=%cd 2>/dev/null); \
-	 { echo '#define ZKD_VERSION "$(VERSION)"'; \
-	   test -z "$$built" || echo "#define ZKD_BUILT \"$$built\""; } >$@.new; \
+	@built=$$(TZ=UTC git log -1 --date='format-local:%m/%d/%Y %H:%M UTC' --format=%cd 2>/dev/null || \
+	         TZ=UTC date -r Makefile '+%m/%d/%Y %H:%M UTC'); \
+	 echo "#define ZKD_BUILT \"$$built\"" >$@.new; \
 	 if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(BUILD)/src/%.o: src/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
