@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/version.h"
 #include "bench/bench.h"
 
 int main(int argc, char** argv) {
@@ -20,7 +21,7 @@ int main(int argc, char** argv) {
         return 0;
     }
     if (options->version) {
-        printf("zk-bench %.*s\n", static_cast<int>(bench_version.size()), bench_version.data());
+        puts("zk-bench " ZKD_VERSION);
         return 0;
     }
     return Bench(std::move(*options)).run();

@@ -26,9 +26,11 @@ void complain(const Error& error) { fprintf(stderr, "zk-bench: %s\n", error.text
 }  // namespace
 
 Bench::Bench(BenchOptions options)
-    : options_(std::move(options)), loop_(tick_ms),
+    : options_(std::move(options)),
+      loop_(tick_ms),
       servers_(options_.pids, options_.servers.servers),
-      progress_(!options_.quiet && isatty(STDERR_FILENO) == 1), fleet_(loop_, fleet_options()),
+      progress_(!options_.quiet && isatty(STDERR_FILENO) == 1),
+      fleet_(loop_, fleet_options()),
       tree_(loop_, fleet_,
             TreePlan{.root = options_.servers.chroot + "/zk-bench",
                      .znodes = options_.znodes,
@@ -60,9 +62,8 @@ std::string Bench::fresh_directory() {
 }
 
 Result<void> Bench::pump(Feed feed, uint64_t operations_usual, Tally& tally) {
-    PumpLimits limits{.depth = options_.depth,
-                      .operations = operations(operations_usual),
-                      .time_ns = time_ns()};
+    PumpLimits limits{
+        .depth = options_.depth, .operations = operations(operations_usual), .time_ns = time_ns()};
     Pump pump(loop_, fleet_, feed, limits, tally);
     Stopwatch watch(servers_, tally);
     watch.start();
@@ -90,8 +91,7 @@ Result<Tally> Bench::run_one(const Workload& workload) {
         if (Result<Fleet*> grown = fleet(); !grown) return grown.error();
         progress_.begin("making znodes");
         Tally making;
-        if (Result<void> filled = tree_.fill(making, 0, observer()); !filled)
-            return filled.error();
+        if (Result<void> filled = tree_.fill(making, 0, observer()); !filled) return filled.error();
     }
     Tally tally;
     tally.workload = workload.name;

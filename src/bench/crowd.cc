@@ -35,10 +35,10 @@ struct Crowd {
     Tally& tally;
     std::string ephemeral;  // path prefix; empty: come, and stay
     std::vector<Visitor> visitors;
-    uint64_t wanted = 0;    // visits still to begin
-    size_t inside = 0;      // connected, staying
-    size_t present = 0;     // clients that exist
-    bool leaving = false;   // no new visits
+    uint64_t wanted = 0;   // visits still to begin
+    size_t inside = 0;     // connected, staying
+    size_t present = 0;    // clients that exist
+    bool leaving = false;  // no new visits
     uint64_t heard_ns = 0;
     std::string trouble;
 
@@ -79,9 +79,12 @@ void Crowd::come(Visitor& visitor) {
 
 void Crowd::on_state(Visitor& visitor, ClientState state) {
     heard_ns = Loop::now_ns();
-    if (is_connected(state)) on_connected(visitor);
-    else if (state == ClientState::closed) on_closed(visitor);
-    else if (is_final(state)) visitor.client->close();
+    if (is_connected(state))
+        on_connected(visitor);
+    else if (state == ClientState::closed)
+        on_closed(visitor);
+    else if (is_final(state))
+        visitor.client->close();
 }
 
 void Crowd::on_connected(Visitor& visitor) {
@@ -156,8 +159,7 @@ double part_of_crowd(const Crowd& crowd) {
 }
 
 Error nobody(const Crowd& crowd) {
-    return {.text = crowd.trouble.empty() ? "the server takes no more connections"
-                                          : crowd.trouble};
+    return {.text = crowd.trouble.empty() ? "the server takes no more connections" : crowd.trouble};
 }
 
 }  // namespace

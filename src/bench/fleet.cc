@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t opening_max = 64;
 constexpr uint64_t patience_ns = 10'000'000'000;
+constexpr uint64_t patience_refused_ns = 2'000'000'000;  // where the server closes what it takes
 
 }  // namespace
 
@@ -42,8 +43,10 @@ void Fleet::open_one() {
 void Fleet::on_state(Member& member, ClientState state) {
     if (member.up != is_connected(state)) {
         member.up = !member.up;
-        if (member.up) ++up_;
-        else --up_;
+        if (member.up)
+            ++up_;
+        else
+            --up_;
     }
     if (state == ClientState::closed) {
         member.closed = true;
@@ -63,8 +66,9 @@ Result<void> Fleet::grow(size_t count) {
         uint64_t now = Loop::now_ns();
         if (up_ != up_before) heard_ns = now;
         up_before = up_;
-        bool refused = up_ == 0 && members_[0]->client->failed_rounds() >= 2;
-        if (refused || now - heard_ns > patience_ns || loop_.interrupted()) {
+        bool nobody = up_ == 0 && members_[0]->client->failed_rounds() >= 2;
+        uint64_t patience = trouble_.empty() ? patience_ns : patience_refused_ns;
+        if (nobody || now - heard_ns > patience || loop_.interrupted()) {
             std::string text = trouble_.empty() ? "no server answers" : trouble_;
             if (up_ > 0)
                 text += "; " + std::to_string(up_) + " of " + std::to_string(count) +

@@ -71,8 +71,8 @@ private:
     Loop& loop_;
     FleetOptions options_;
     std::vector<std::unique_ptr<Member>> members_;
-    size_t up_ = 0;       // members that are connected
-    size_t closed_ = 0;   // members whose client is done for
+    size_t up_ = 0;      // members that are connected
+    size_t closed_ = 0;  // members whose client is done for
     bool closing_ = false;
     bool broken_ = false;
     std::string trouble_;

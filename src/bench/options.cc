@@ -18,7 +18,7 @@ constexpr uint64_t znodes_max = 1'000'000'000;
 constexpr uint64_t data_size_max = 1'000'000;  // ZooKeeper takes frames of up to 1 MiB
 
 struct Row {
-    char letter;             // 0: it has none
+    char letter;  // 0: it has none
     std::string_view name;
     std::string_view value;  // what its value is called; empty: it takes none
     std::string_view help;
@@ -26,8 +26,8 @@ struct Row {
 };
 
 Error bad(std::string_view value, std::string_view wanted) {
-    return Error{.text = "is to be " + std::string(wanted) + ", not \"" + std::string(value) +
-                         "\""};
+    return Error{.text =
+                     "is to be " + std::string(wanted) + ", not \"" + std::string(value) + "\""};
 }
 
 template <typename T>
@@ -40,8 +40,7 @@ template <auto member, uint64_t least, uint64_t most>
 Result<void> set_number(BenchOptions& options, std::string_view value) {
     uint64_t number = 0;
     if (!parse(value, number) || number < least || number > most)
-        return bad(value,
-                   "a number from " + std::to_string(least) + " to " + std::to_string(most));
+        return bad(value, "a number from " + std::to_string(least) + " to " + std::to_string(most));
     using Member = std::remove_reference_t<decltype(options.*member)>;
     options.*member = static_cast<Member>(number);
     return {};
@@ -82,8 +81,7 @@ Result<void> set_workloads(BenchOptions& options, std::string_view value) {
     options.workloads.clear();
     for (std::string_view name : split(value)) {
         if (find_workload(name) == nullptr)
-            return Error{.text = "there is no workload \"" + std::string(name) +
-                                 "\" (see --help)"};
+            return Error{.text = "there is no workload \"" + std::string(name) + "\" (see --help)"};
         options.workloads.emplace_back(name);
     }
     return {};
@@ -104,8 +102,7 @@ using O = BenchOptions;
 constexpr std::array rows = {
     Row{'s', "server", "HOST:PORT,...", "where to connect; else $ZK_SERVERS, else localhost:2181",
         set_server},
-    Row{'w', "workload", "NAME,...", "what to do, one after the other (see below)",
-        set_workloads},
+    Row{'w', "workload", "NAME,...", "what to do, one after the other (see below)", set_workloads},
     Row{'c', "connections", "N", "sessions at a time (50)", set_number<&O::connections, 1, 60'000>},
     Row{'d', "depth", "N", "outstanding requests on each connection (1)",
         set_number<&O::depth, 1, 100'000>},
@@ -122,10 +119,10 @@ constexpr std::array rows = {
     Row{0, "parents", "N", "that they lie under (100)", set_number<&O::parents, 1, parents_max>},
     Row{0, "reads", "PERCENT", "of mixed: gets, the rest sets (90)",
         set_number<&O::read_percent, 0, 100>},
-    Row{0, "batch", "N", "sets in one transaction of multi (10)",
-        set_number<&O::batch, 1, 10'000>},
-    Row{0, "pid", "PID,...", "of the servers, for their CPU time and memory; found without help\n"
-                             "on this machine",
+    Row{0, "batch", "N", "sets in one transaction of multi (10)", set_number<&O::batch, 1, 10'000>},
+    Row{0, "pid", "PID,...",
+        "of the servers, for their CPU time and memory; found without help\n"
+        "on this machine",
         set_pids},
     Row{0, "timeout", "MS", "of the sessions (30000)",
         set_number<&O::session_timeout_ms, 1, 86'400'000>},
@@ -237,7 +234,8 @@ std::string bench_help() {
         "usage: zk-bench [options]\n"
         "Loads any server that speaks the ZooKeeper protocol, and says how it did.\n\n";
     for (const Row& row : rows) {
-        std::string left = row.letter != 0 ? "  -" + std::string(1, row.letter) + ", --" : "      --";
+        std::string left = "      --";
+        if (row.letter != 0) left = "  -" + std::string(1, row.letter) + ", --";
         left += row.name;
         if (!row.value.empty()) left += " " + std::string(row.value);
         text += beside(std::move(left), 30, row.help);
@@ -252,8 +250,8 @@ std::string bench_help() {
         text += beside(std::move(left), 22, workload.help);
     }
     text +=
-        "\nEverything is made below /zk-bench, which is removed at the end. Latency is the time from\n"
-        "a request's making to its reply. A reply that is not the right one is counted as an error.\n"
+        "\nEverything is made below /zk-bench, which is removed at the end. Latency is the time\n"
+        "from a request's making to its reply. A reply that is not the right one is an error.\n"
         "Exit status: 0, 1 if there were errors, 2 for a wrong command line or no server.\n"
         "\nExamples:\n"
         "  zk-bench                                the usual workloads at localhost:2181\n"

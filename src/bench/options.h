@@ -16,10 +16,10 @@ namespace zk {
 struct BenchOptions {
     ConnectString servers;
     uint32_t connections = 50;
-    uint32_t depth = 1;        // outstanding requests a connection
-    uint64_t operations = 0;   // 0: the workload's own default
-    double seconds = 0;        // 0: until `operations` are done
-    double hold_seconds = 0;   // how long `idle` and `watches` stay
+    uint32_t depth = 1;       // outstanding requests a connection
+    uint64_t operations = 0;  // 0: the workload's own default
+    double seconds = 0;       // 0: until `operations` are done
+    double hold_seconds = 0;  // how long `idle` and `watches` stay
     uint32_t data_size = 100;
     std::vector<std::string> workloads;
     uint64_t znodes = 10'000;
@@ -35,8 +35,6 @@ struct BenchOptions {
     bool help = false;
     bool version = false;
 };
-
-inline constexpr std::string_view bench_version = "0.1.0";
 
 // `servers` is what stands in for --server where that is missing: $ZK_SERVERS, may be nullptr.
 Result<BenchOptions> read_bench_options(std::span<const char* const> arguments,

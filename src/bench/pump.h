@@ -68,7 +68,7 @@ private:
     uint64_t outstanding_ = 0;
     bool ending_ = false;
     uint64_t started_ns_ = 0;
-    uint64_t now_ns_ = 0;       // since started_ns_, at the read that is being taken apart
+    uint64_t now_ns_ = 0;            // since started_ns_, at the read that is being taken apart
     const Port* reading_ = nullptr;  // whose read that is
     uint64_t reading_turn_ = 0;
     uint64_t observed_ns_ = 0;

@@ -5,6 +5,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "base/version.h"
+
 namespace zk {
 
 namespace {
@@ -52,8 +54,8 @@ double cpu_per_100k(double seconds, const Tally& tally) {
 
 double bytes_per_item(const Tally& tally) {
     if (tally.done == 0) return 0;
-    double grown = static_cast<double>(tally.resident_after) -
-                   static_cast<double>(tally.resident_before);
+    double grown =
+        static_cast<double>(tally.resident_after) - static_cast<double>(tally.resident_before);
     return grown / static_cast<double>(tally.done);
 }
 
@@ -148,14 +150,12 @@ void Report::print_row(const Tally& tally) {
     }
     headed_ = true;
     printf("%-9s %11s %10s", tally.workload.c_str(),
-           grouped(static_cast<double>(tally.total())).c_str(),
-           grouped(per_second(tally)).c_str());
+           grouped(static_cast<double>(tally.total())).c_str(), grouped(per_second(tally)).c_str());
     bool timed = tally.latency.count() > 0;
     for (double percent : {50.0, 90.0, 99.0, 99.9, 100.0})
         printf(" %9s", timed ? short_ms(tally.latency.percentile(percent)).c_str() : "-");
-    std::string cpu = tally.servers_known
-                          ? format("%.3f", cpu_per_100k(tally.server_cpu_seconds, tally))
-                          : "-";
+    std::string cpu =
+        tally.servers_known ? format("%.3f", cpu_per_100k(tally.server_cpu_seconds, tally)) : "-";
     printf(" %11s %9.3f %8llu\n", cpu.c_str(), cpu_per_100k(tally.own_cpu_seconds, tally),
            static_cast<unsigned long long>(tally.errors));
     if (tally.errors > 0) remarks_.push_back(tally.workload + ": " + describe_errors(tally));
@@ -171,24 +171,25 @@ void Report::print_row(const Tally& tally) {
 void Report::finish() {
     if (options_.json) {
         std::string pids;
-        for (int pid : servers_.pids())
-            pids += (pids.empty() ? "" : ",") + std::to_string(pid);
+        for (int pid : servers_.pids()) pids += (pids.empty() ? "" : ",") + std::to_string(pid);
         std::string servers;
         for (const ServerName& server : options_.servers.servers)
             servers += (servers.empty() ? "" : ",") + to_text(server);
-        printf("{\"zk_bench\":%s,\"servers\":%s,\"pids\":[%s],\"connections\":%u,\"depth\":%u,"
-               "\"data_size\":%u,\"znodes\":%llu,\"parents\":%u,\"seed\":%llu,\n \"results\":[\n"
-               "  %s]}\n",
-               json_text(bench_version).c_str(), json_text(servers).c_str(), pids.c_str(),
-               options_.connections, options_.depth, options_.data_size,
-               static_cast<unsigned long long>(options_.znodes), options_.parents,
-               static_cast<unsigned long long>(options_.seed), json_.c_str());
+        printf(
+            "{\"zk_bench\":%s,\"servers\":%s,\"pids\":[%s],\"connections\":%u,\"depth\":%u,"
+            "\"data_size\":%u,\"znodes\":%llu,\"parents\":%u,\"seed\":%llu,\n \"results\":[\n"
+            "  %s]}\n",
+            json_text(ZKD_VERSION).c_str(), json_text(servers).c_str(), pids.c_str(),
+            options_.connections, options_.depth, options_.data_size,
+            static_cast<unsigned long long>(options_.znodes), options_.parents,
+            static_cast<unsigned long long>(options_.seed), json_.c_str());
     }
     if (!options_.json && !options_.quiet) {
         for (const std::string& remark : remarks_) printf("%s\n", remark.c_str());
         if (headed_ && !servers_.known())
-            printf("No server process was found on this machine: name it by --pid for its CPU "
-                   "time and memory.\n");
+            printf(
+                "No server process was found on this machine: name it by --pid for its CPU "
+                "time and memory.\n");
     }
     fflush(stdout);
 }
@@ -213,11 +214,11 @@ std::string json_of(const Tally& tally) {
     text += format(",\"operations\":%llu,\"seconds\":%.6f,\"operations_per_second\":%.1f",
                    static_cast<unsigned long long>(tally.total()), to_seconds(tally.elapsed_ns),
                    per_second(tally));
-    text += format(",\"latency_ms\":{\"mean\":%.6f,\"p50\":%.6f,\"p90\":%.6f,\"p99\":%.6f,"
-                   "\"p99.9\":%.6f,\"max\":%.6f}",
-                   latency.mean() / 1e6, to_ms(latency.percentile(50)),
-                   to_ms(latency.percentile(90)), to_ms(latency.percentile(99)),
-                   to_ms(latency.percentile(99.9)), to_ms(latency.max()));
+    text += format(
+        ",\"latency_ms\":{\"mean\":%.6f,\"p50\":%.6f,\"p90\":%.6f,\"p99\":%.6f,"
+        "\"p99.9\":%.6f,\"max\":%.6f}",
+        latency.mean() / 1e6, to_ms(latency.percentile(50)), to_ms(latency.percentile(90)),
+        to_ms(latency.percentile(99)), to_ms(latency.percentile(99.9)), to_ms(latency.max()));
     text += format(",\"own_cpu_seconds\":%.6f,\"own_cpu_seconds_per_100k\":%.6f",
                    tally.own_cpu_seconds, cpu_per_100k(tally.own_cpu_seconds, tally));
     if (tally.servers_known) {
@@ -230,8 +231,8 @@ std::string json_of(const Tally& tally) {
             text += ",\"item\":" + json_text(tally.item) +
                     format(",\"resident_bytes_per_item\":%.1f", bytes_per_item(tally));
     }
-    text += format(",\"errors\":%llu,\"error_codes\":{",
-                   static_cast<unsigned long long>(tally.errors));
+    text +=
+        format(",\"errors\":%llu,\"error_codes\":{", static_cast<unsigned long long>(tally.errors));
     bool first = true;
     for (const auto& [err, count] : tally.codes) {
         text += (first ? "" : ",") + json_text(err_name(err)) + ":" + std::to_string(count);

@@ -55,6 +55,6 @@ double cpu_per_100k(double seconds, const Tally& tally);
 double bytes_per_item(const Tally& tally);
 std::string describe_errors(const Tally& tally);  // "NodeExists 3, wrong 1"; "" if there were none
 std::string json_of(const Tally& tally);
-std::string json_text(std::string_view text);     // with its quotes
+std::string json_text(std::string_view text);  // with its quotes
 
 }  // namespace zk

@@ -41,9 +41,9 @@ void add_listeners(const char* table, uint16_t port, std::vector<std::string>& s
         unsigned local_port = 0;
         unsigned state = 0;
         unsigned long inode = 0;
-        int found = sscanf(line,
-                           " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
-                           &local_port, &state, &inode);
+        int found =
+            sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
+                   &local_port, &state, &inode);
         if (found == 3 && local_port == port && state == 0x0a)
             sockets.push_back("socket:[" + std::to_string(inode) + "]");
     }
@@ -96,9 +96,9 @@ double children_seconds(int pid) {
     if (name_end == text.npos) return 0;
     long user = 0;
     long system = 0;
-    int found = sscanf(text.c_str() + name_end + 1,
-                       " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %ld %ld", &user,
-                       &system);
+    int found =
+        sscanf(text.c_str() + name_end + 1,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %ld %ld", &user, &system);
     if (found != 2) return 0;
     return static_cast<double>(user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
@@ -116,6 +116,13 @@ ServerProcesses::ServerProcesses(const std::vector<int>& pids,
         add_listeners("/proc/net/tcp6", server.port, sockets);
     }
     if (!sockets.empty()) add_holders(sockets, pids_);
+}
+
+bool ServerProcesses::running() const {
+    clockid_t clock = 0;
+    for (int pid : pids_)
+        if (clock_getcpuclockid(pid, &clock) != 0) return false;
+    return true;
 }
 
 double ServerProcesses::cpu_seconds() const {

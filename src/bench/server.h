@@ -19,6 +19,7 @@ public:
 
     bool known() const { return !pids_.empty(); }
     const std::vector<int>& pids() const { return pids_; }
+    bool running() const;  // all of them, still
     // All threads, those that have ended too, and children that were waited for.
     double cpu_seconds() const;
     uint64_t resident_bytes() const;

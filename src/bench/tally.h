@@ -20,8 +20,8 @@ struct Tally {
     uint64_t done = 0;    // operations that were answered rightly
     uint64_t errors = 0;  // all others; <= the sum over `codes` and `wrong`
     std::map<Err, uint64_t> codes;
-    uint64_t wrong = 0;   // answered ok, but not with what was asked for
-    Histogram latency;    // of those in `done`
+    uint64_t wrong = 0;  // answered ok, but not with what was asked for
+    Histogram latency;   // of those in `done`
     uint64_t elapsed_ns = 0;
     bool servers_known = false;
     double server_cpu_seconds = 0;
@@ -34,8 +34,10 @@ struct Tally {
     uint64_t total() const { return done + errors; }
     void add_error(Err err) {
         ++errors;
-        if (err == Err::ok) ++wrong;
-        else ++codes[err];
+        if (err == Err::ok)
+            ++wrong;
+        else
+            ++codes[err];
     }
 };
 
@@ -44,7 +46,7 @@ public:
     Stopwatch(const ServerProcesses& servers, Tally& tally) : servers_(servers), tally_(tally) {}
 
     void start() {
-        tally_.servers_known = servers_.known();
+        tally_.servers_known = servers_.known() && servers_.running();
         if (tally_.resident_before == 0) tally_.resident_before = servers_.resident_bytes();
         own_cpu_ = own_cpu_seconds();
         server_cpu_ = servers_.cpu_seconds();
@@ -55,6 +57,7 @@ public:
         tally_.server_cpu_seconds += servers_.cpu_seconds() - server_cpu_;
         tally_.own_cpu_seconds += own_cpu_seconds() - own_cpu_;
         tally_.resident_after = servers_.resident_bytes();
+        if (!servers_.running()) tally_.servers_known = false;  // what was read is worth nothing
     }
 
 private:

@@ -35,9 +35,14 @@ private:
 
 struct Traffic {
     Traffic(Bench& bench, Kind first_kind, Kind second_kind, uint32_t first_percentage)
-        : keys(bench.tree().keys()), plan(bench.tree().plan()), data(as_bytes(bench.data())),
-          random(plan.data_seed), first(first_kind), second(second_kind),
-          first_percent(first_percentage), batch(bench.options().batch) {
+        : keys(bench.tree().keys()),
+          plan(bench.tree().plan()),
+          data(as_bytes(bench.data())),
+          random(plan.data_seed),
+          first(first_kind),
+          second(second_kind),
+          first_percent(first_percentage),
+          batch(bench.options().batch) {
         const Acl anyone{.perms = perm::all, .scheme = "world", .id = "anyone"};
         write_acls(acl, {&anyone, 1});
     }

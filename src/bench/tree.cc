@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view mark = "zk-bench: ";
 constexpr std::string_view unfinished = "zk-bench: unfinished";
 constexpr size_t deletes_at_once = 50;
+constexpr int removals_max = 3;
 
 void put_digits(uint8_t* at, size_t digits, uint64_t value) {
     for (size_t i = digits; i-- > 0; value /= 10) at[i] = static_cast<uint8_t>('0' + value % 10);
@@ -192,8 +193,6 @@ namespace {
 struct Level {
     std::vector<std::string> parents;
     std::vector<std::vector<std::string>> names;
-    size_t asked = 0;
-    size_t listed = 0;
 
     std::vector<std::string> paths() const {
         std::vector<std::string> all;
@@ -227,16 +226,13 @@ struct Deleting {
     }
 };
 
-}  // namespace
-
 // The tree is three levels deep: what lies below the parents has no children.
-Result<void> Tree::remove(Observer observer) {
-    std::vector<Level> levels;
-    for (std::vector<std::string> parents{plan_.root}; levels.size() < 3;) {
+Result<void> list_levels(Fleet& fleet, const std::string& root, std::vector<Level>& levels) {
+    for (std::vector<std::string> parents{root}; levels.size() < 3;) {
         Level level{.parents = std::move(parents), .names = {}};
         level.names.resize(level.parents.size());
         for (size_t i = 0; i < level.parents.size(); ++i) {
-            auto reply = fleet_.call(call::get_children(level.parents[i], false));
+            auto reply = fleet.call(call::get_children(level.parents[i], false));
             if (!reply) return reply.error();
             if (reply->header.err == Err::no_node) continue;
             if (reply->header.err != Err::ok) return failed(level.parents[i], reply->header.err);
@@ -248,6 +244,17 @@ Result<void> Tree::remove(Observer observer) {
         parents = level.paths();
         levels.push_back(std::move(level));
     }
+    return {};
+}
+
+}  // namespace
+
+// False: something is still there. A transaction fails as a whole where one of its znodes is gone
+// already, and an ephemeral one may go at any time.
+Result<bool> Tree::remove_once(Observer observer) {
+    std::vector<Level> levels;
+    Result<void> listed = list_levels(fleet_, plan_.root, levels);
+    if (!listed) return listed.error();
     for (; !levels.empty(); levels.pop_back()) {
         Deleting deleting{levels.back()};
         Feed feed;
@@ -266,10 +273,20 @@ Result<void> Tree::remove(Observer observer) {
     }
     auto reply = fleet_.call(call::remove(plan_.root, -1));
     if (!reply) return reply.error();
-    if (reply->header.err != Err::ok) return failed("cannot remove " + plan_.root,
-                                                    reply->header.err);
+    Err err = reply->header.err;
+    if (err == Err::not_empty) return false;
+    if (err != Err::ok && err != Err::no_node) return failed("cannot remove " + plan_.root, err);
+    return true;
+}
+
+Result<void> Tree::remove(Observer observer) {
     filled_ = false;
-    return {};
+    for (int i = 0; i < removals_max; ++i) {
+        Result<bool> removed = remove_once(observer);
+        if (!removed) return removed.error();
+        if (*removed) return {};
+    }
+    return Error{.text = "cannot remove all of " + plan_.root};
 }
 
 }  // namespace zk

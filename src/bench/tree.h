@@ -56,7 +56,9 @@ std::string make_data(uint32_t size, uint64_t seed);
 class Tree {
 public:
     Tree(Loop& loop, Fleet& fleet, TreePlan plan)
-        : loop_(loop), fleet_(fleet), plan_(std::move(plan)),
+        : loop_(loop),
+          fleet_(fleet),
+          plan_(std::move(plan)),
           keys_(plan_.root + "/keys", plan_.parents) {}
 
     // Makes the root; clears away what another run has left, unless it is just what is wanted.
@@ -75,6 +77,7 @@ public:
     Result<void> remove(Observer observer);
 
 private:
+    Result<bool> remove_once(Observer observer);
     std::string label() const;
     uint32_t setup_depth() const;
     Result<void> label_root(std::string_view text);

@@ -24,7 +24,7 @@ struct Fanout {
     uint64_t rounds;
     uint64_t round = 0;
     size_t armed = 0;
-    size_t seen = 0;      // events of this round
+    size_t seen = 0;  // events of this round
     bool set_done = false;
     bool ended = false;
     uint64_t set_ns = 0;
@@ -114,10 +114,10 @@ Result<void> run_watch(Bench& bench, Tally& tally) {
                   .path = bench.tree().plan().root + "/watched",
                   .rounds = std::max<uint64_t>(events / fleet.size(), 1)};
     if (Result<void> made = bench.tree().make(fanout.path); !made) return made.error();
-    fleet.on_watch({.context = &fanout, .run = [](void* context, size_t index,
-                                                  const WatcherEvent& event) {
-                        fanout_of(context)->on_event(index, event);
-                    }});
+    fleet.on_watch(
+        {.context = &fanout, .run = [](void* context, size_t index, const WatcherEvent& event) {
+             fanout_of(context)->on_event(index, event);
+         }});
     Stopwatch watch(bench.servers(), tally);
     watch.start();
     fanout.began_ns = fanout.heard_ns = Loop::now_ns();

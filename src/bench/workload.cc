@@ -20,14 +20,13 @@ constexpr std::array rows = {
              "events: every connection watches one znode, which is set;\n"
              "latency is the time from the set to the last event",
              run_watch},
-    Workload{"sessions", 10'000, "", false,
-             "connect, make an ephemeral znode, close: -c at a time", run_sessions},
+    Workload{"sessions", 10'000, "", false, "connect, make an ephemeral znode, close: -c at a time",
+             run_sessions},
     Workload{"storm", 0, "-c", false, "connect, all at the same time", run_storm},
     Workload{"idle", 0, "-c", false, "open connections; memory of each", run_idle},
     Workload{"fill", 0, "--znodes", false, "make the znodes that others read; memory of each",
              run_fill},
-    Workload{"watches", 0, "--znodes", true, "a watch on every znode; memory of each",
-             run_watches},
+    Workload{"watches", 0, "--znodes", true, "a watch on every znode; memory of each", run_watches},
 };
 
 }  // namespace

@@ -19,7 +19,7 @@ struct Workload {
     std::string_view name;
     uint64_t operations;  // where neither -n nor -t is given; 0: `extent` says
     std::string_view extent;
-    bool needs_znodes;    // the key space is made before
+    bool needs_znodes;  // the key space is made before
     std::string_view help;
     // The error: it could not be run, or not to its end.
     Result<void> (*run)(Bench& bench, Tally& tally);

@@ -8,7 +8,8 @@ Loop::Loop(uint32_t tick_ms) {
     int failed = uv_loop_init(&loop_);
     ASSERT(failed == 0);
     uv_timer_init(&loop_, &tick_);
-    uv_timer_start(&tick_, [](uv_timer_t*) {}, tick_ms, tick_ms);
+    uv_timer_start(
+        &tick_, [](uv_timer_t*) {}, tick_ms, tick_ms);
     constexpr int caught[] = {SIGINT, SIGTERM};
     for (size_t i = 0; i < 2; ++i) {
         uv_signal_init(&loop_, &signals_[i]);
@@ -19,8 +20,7 @@ Loop::Loop(uint32_t tick_ms) {
 
 Loop::~Loop() {
     uv_close(reinterpret_cast<uv_handle_t*>(&tick_), nullptr);
-    for (uv_signal_t& signal : signals_)
-        uv_close(reinterpret_cast<uv_handle_t*>(&signal), nullptr);
+    for (uv_signal_t& signal : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&signal), nullptr);
     uv_run(&loop_, UV_RUN_DEFAULT);
     int failed = uv_loop_close(&loop_);
     ASSERT(failed == 0);

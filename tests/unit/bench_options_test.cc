@@ -32,11 +32,11 @@ TEST_CASE("zk-bench without arguments has a server and workloads") {
 }
 
 TEST_CASE("options are written in every usual way") {
-    for (const auto& arguments : std::vector<std::vector<const char*>>{
-             {"-c", "64", "-d", "16", "-q"},
-             {"-c64", "-d16", "-q"},
-             {"--connections", "64", "--depth", "16", "--quiet"},
-             {"--connections=64", "--depth=16", "--quiet"}}) {
+    for (const auto& arguments :
+         std::vector<std::vector<const char*>>{{"-c", "64", "-d", "16", "-q"},
+                                               {"-c64", "-d16", "-q"},
+                                               {"--connections", "64", "--depth", "16", "--quiet"},
+                                               {"--connections=64", "--depth=16", "--quiet"}}) {
         Result<BenchOptions> options = read(arguments);
         REQUIRE(options);
         CHECK(options->connections == 64);
