@@ -6,8 +6,9 @@
 //     chunk 0  | read | read | read | room for the next    |
 //     chunk 1  |                                           |   made when chunk 0 is full
 //
-// Bounded: when all chunks are full there is no room before the next turn, and the bytes stay in the
-// kernel, where TCP makes their sender wait. Chunks that were not needed for a while are given back.
+// Bounded: when all chunks are full there is no room before the next turn, and the bytes stay in
+// the kernel, where TCP makes their sender wait. Chunks that were not needed for a while are given
+// back.
 
 #pragma once
 

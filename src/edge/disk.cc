@@ -96,8 +96,8 @@ int FileDisk::create(const DiskOp& op) {
 // of what is written over them finds no extent to convert, and has nothing but the data to write.
 int FileDisk::fill(uint64_t size) {
     static const uint8_t zeros[zeros_bytes] = {};
-    if (size > 0 && fallocate(file_, 0, 0, static_cast<off_t>(size)) != 0 &&
-        errno != EOPNOTSUPP && errno != ENOSYS)
+    if (size > 0 && fallocate(file_, 0, 0, static_cast<off_t>(size)) != 0 && errno != EOPNOTSUPP &&
+        errno != ENOSYS)
         return errno;
     for (uint64_t at = 0; at < size;) {
         size_t part = static_cast<size_t>(std::min<uint64_t>(zeros_bytes, size - at));
@@ -146,16 +146,15 @@ void FileDisk::close_file() {
     path_.clear();
 }
 
-Result<size_t> FileDisk::read_at(const std::string& path, uint64_t offset,
-                                 std::span<uint8_t> out) {
+Result<size_t> FileDisk::read_at(const std::string& path, uint64_t offset, std::span<uint8_t> out) {
     auto failed = [&](int error) { return Error{path + ": " + strerror(error), error}; };
     if (names_seen_ != names_.load(std::memory_order_acquire)) close_file();
     int error = open_file(path);
     if (error != 0) return failed(error);
     size_t done = 0;
     while (done < out.size()) {
-        ssize_t n = pread(file_, out.data() + done, out.size() - done,
-                          static_cast<off_t>(offset + done));
+        ssize_t n =
+            pread(file_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return failed(errno);
         if (n == 0) break;

@@ -1,9 +1,9 @@
 // disk.h -- files, for real: the ops of base/io.h, run at once or by a lane's worker thread.
 //
-// Layer 6. `FileDisk` runs lists of ops and keeps the file that it used last open. A `DiskLane` is a
-// thread with a FileDisk and a queue: jobs go in by value, what became of them comes out, in order,
-// and a uv_async_t wakes the loop. The threads share the queue's lock and a count of renamed and
-// removed files, and never see the state.
+// Layer 6. `FileDisk` runs lists of ops and keeps the file that it used last open. A `DiskLane` is
+// a thread with a FileDisk and a queue: jobs go in by value, what became of them comes out, in
+// order, and a uv_async_t wakes the loop. The threads share the queue's lock and a count of renamed
+// and removed files, and never see the state.
 //
 // That count is how a lane notices that the path of its open file may mean another file by now.
 
@@ -50,7 +50,7 @@ private:
     NameChanges& names_;
     Pace pace_;
     uint64_t names_seen_ = 0;  // as of when the open file was opened, or this lane's last change
-    std::string path_;  // of the open file
+    std::string path_;         // of the open file
     int file_ = -1;
 };
 

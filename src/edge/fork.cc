@@ -45,9 +45,9 @@ bool failed(ChildFile& out, const char* what) {
 void start_writeback(ChildFile& out) {
     if (out.written - out.started < writeback_bytes) return;
     off64_t before = static_cast<off64_t>(out.started);
-    sync_file_range(out.file, 0, before,
-                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                        SYNC_FILE_RANGE_WAIT_AFTER);
+    sync_file_range(
+        out.file, 0, before,
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
     sync_file_range(out.file, before, static_cast<off64_t>(out.written) - before,
                     SYNC_FILE_RANGE_WRITE);
     out.started = out.written;
@@ -120,8 +120,7 @@ struct Names {
     const char* directory;
 };
 
-bool write_file(ChildFile& out, const Names& names, WriteSnapshot write_snapshot,
-                const void* job) {
+bool write_file(ChildFile& out, const Names& names, WriteSnapshot write_snapshot, const void* job) {
     out.file = open(names.temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0640);
     if (out.file < 0) return failed(out, "making the file");
     if (!write_snapshot(job, {.context = &out, .write = sink_write}) || !flush(out)) {
@@ -173,12 +172,11 @@ SnapshotChild::~SnapshotChild() {
     if (told_ != nullptr) munmap(told_, sizeof *told_);
 }
 
-Result<void> SnapshotChild::start(const std::string& path, WriteSnapshot write,
-                                  const void* job) {
+Result<void> SnapshotChild::start(const std::string& path, WriteSnapshot write, const void* job) {
     ASSERT(pid_ == 0);
     if (told_ == nullptr) {
-        void* page = mmap(nullptr, sizeof *told_, PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        void* page =
+            mmap(nullptr, sizeof *told_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (page == MAP_FAILED) return Error{std::string("mmap: ") + strerror(errno), errno};
         told_ = static_cast<Told*>(page);
     }

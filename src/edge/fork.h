@@ -5,7 +5,8 @@
 // but write `path`.tmp, sync it, give it its name, sync the directory and _exit. What went wrong it
 // leaves in a page of memory that both share; of a child that was killed, nothing stays.
 //
-// While it lives, each page that the parent touches is copied. `copied_bytes` says how much that was.
+// While it lives, each page that the parent touches is copied. `copied_bytes` says how much that
+// was.
 
 #pragma once
 

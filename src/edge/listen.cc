@@ -1,7 +1,7 @@
 // listen.cc -- see net.h: the listening sockets of the client port, and letting clients in.
 //
-// Accepting is done here and not by uv_listen, for three reasons: a storm of connections is taken in
-// slices, so that those who are in are served meanwhile; options are set once, on the listening
+// Accepting is done here and not by uv_listen, for three reasons: a storm of connections is taken
+// in slices, so that those who are in are served meanwhile; options are set once, on the listening
 // socket, and inherited; and when there is no descriptor left the operator hears of it.
 
 #include <arpa/inet.h>
@@ -114,8 +114,7 @@ Result<void> ClientPort::bind(const Settings& settings) {
     int failed = getaddrinfo(settings.address.c_str(), std::to_string(settings.port).c_str(),
                              &hints, &found);
     if (failed != 0)
-        return Error{.text = "clientPortAddress " + settings.address + ": " +
-                             gai_strerror(failed)};
+        return Error{.text = "clientPortAddress " + settings.address + ": " + gai_strerror(failed)};
     int error = 0;
     for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
         int refused = bind_one(each->ai_addr, each->ai_addrlen);
@@ -185,8 +184,8 @@ void ClientPort::on_connections(uv_poll_t* handle, int, int) {
 bool ClientPort::accept_one(int listener) {
     sockaddr_storage from{};
     socklen_t size = sizeof from;
-    int file = accept4(listener, reinterpret_cast<sockaddr*>(&from), &size,
-                       SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int file =
+        accept4(listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (file >= 0 && file < files_max_) {
         open(file, address_of(from));
         return true;

@@ -37,14 +37,14 @@ UvIo::UvIo() {
     uv_signal_init(&loop_, &term_);
     uv_signal_init(&loop_, &interrupt_);
     uv_signal_init(&loop_, &child_event_);
-    for (uv_handle_t* handle : {reinterpret_cast<uv_handle_t*>(&prepare_),
-                                reinterpret_cast<uv_handle_t*>(&timer_),
-                                reinterpret_cast<uv_handle_t*>(&disk_event_),
-                                reinterpret_cast<uv_handle_t*>(&term_),
-                                reinterpret_cast<uv_handle_t*>(&interrupt_),
-                                reinterpret_cast<uv_handle_t*>(&child_event_)})
-        handle->data = this;
+    for (uv_handle_t* handle : handles()) handle->data = this;
     for (DiskLane& lane : lanes_) lane.start(&disk_event_);
+}
+
+std::array<uv_handle_t*, 7> UvIo::handles() {
+    auto any = [](auto* handle) { return reinterpret_cast<uv_handle_t*>(handle); };
+    return {any(&prepare_), any(&idle_),      any(&timer_),      any(&disk_event_),
+            any(&term_),    any(&interrupt_), any(&child_event_)};
 }
 
 UvIo::~UvIo() {
@@ -95,8 +95,8 @@ void UvIo::turn() {
     now_us_ = 0;
 }
 
-// The timer is left alone where it fires before it must: a turn too early costs less than setting it
-// in each.
+// The timer is left alone where it fires before it must: a turn too early costs less than setting
+// it in each.
 void UvIo::sleep_until(uint64_t next_us, bool more) {
     if (more || next_us <= now_us_)
         uv_idle_start(&idle_, [](uv_idle_t*) {});
@@ -142,14 +142,7 @@ void UvIo::on_disk(uv_async_t* handle) {
 
 void UvIo::close_loop() {
     port_.close_all();
-    for (uv_handle_t* handle : {reinterpret_cast<uv_handle_t*>(&prepare_),
-                                reinterpret_cast<uv_handle_t*>(&idle_),
-                                reinterpret_cast<uv_handle_t*>(&timer_),
-                                reinterpret_cast<uv_handle_t*>(&disk_event_),
-                                reinterpret_cast<uv_handle_t*>(&term_),
-                                reinterpret_cast<uv_handle_t*>(&interrupt_),
-                                reinterpret_cast<uv_handle_t*>(&child_event_)})
-        uv_close(handle, nullptr);
+    for (uv_handle_t* handle : handles()) uv_close(handle, nullptr);
     uv_run(&loop_, UV_RUN_DEFAULT);
     int failed = uv_loop_close(&loop_);
     ASSERT(failed == 0);
@@ -194,7 +187,7 @@ Result<std::vector<std::string>> UvIo::list(const std::string& directory) {
 }
 
 Result<uint64_t> UvIo::file_size(const std::string& path) {
-    struct stat found{};
+    struct stat found = {};
     if (stat(path.c_str(), &found) != 0) return os_error(path);
     return static_cast<uint64_t>(found.st_size);
 }
@@ -203,8 +196,7 @@ Result<size_t> UvIo::read_at(const std::string& path, uint64_t offset, std::span
     return start_disk_.read_at(path, offset, out);
 }
 
-Result<void> UvIo::fork_snapshot(const std::string& path, WriteSnapshot write,
-                                 const void* job) {
+Result<void> UvIo::fork_snapshot(const std::string& path, WriteSnapshot write, const void* job) {
     return child_.start(path, write, job);
 }
 

@@ -4,7 +4,8 @@
 // about data. Callbacks only queue, by Node's on_* functions; the node's turn runs in a prepare
 // handle, right before the loop would sleep:
 //
-//     poll: reads, accepts, finished disk work  -->  prepare: node.turn(), one write a client  --> poll
+//     poll: reads, accepts, what the disk did  -->  prepare: node.turn(), one write a client  --+
+//      ^-----------------------------------------------------------------------------------------+
 //
 // While a turn says that there is more to do, an idle handle keeps the poll from sleeping.
 
@@ -12,6 +13,7 @@
 
 #include <uv.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -66,6 +68,7 @@ private:
     void turn();
     void sleep_until(uint64_t next_us, bool more);
     void close_loop();
+    std::array<uv_handle_t*, 7> handles();
 
     uv_loop_t loop_{};
     uv_prepare_t prepare_{};
@@ -84,8 +87,8 @@ private:
     std::vector<DiskLane::Done> done_;
     SnapshotChild child_;
 
-    uint64_t now_us_ = 0;  // 0: to be read
-    uint64_t wake_us_ = 0;  // when the timer fires; 0: it does not
+    uint64_t now_us_ = 0;      // 0: to be read
+    uint64_t wake_us_ = 0;     // when the timer fires; 0: it does not
     uint64_t stop_by_us_ = 0;  // the node has stopped; what is unsent gets until then
     uint64_t longest_turn_us_ = 0;
     bool stopping_ = false;

@@ -200,12 +200,12 @@ void ClientPort::close(ClientId id) {
     leave(connection, Connection::Stage::flushing);
 }
 
-// All that the node said is in the kernel's hands. The other side may be sending still, and may even
-// have good reason: a client names its watches right behind a session that we refuse.
+// All that the node said is in the kernel's hands. The other side may be sending still, and may
+// even have good reason: a client names its watches right behind a session that we refuse.
 void ClientPort::flushed(Connection& connection) {
     // When the server stops there is no time for it.
-    bool linger = !connection.ended && !listeners_.empty() &&
-                  shutdown(file_of(connection), SHUT_WR) == 0;
+    bool linger =
+        !connection.ended && !listeners_.empty() && shutdown(file_of(connection), SHUT_WR) == 0;
     if (!linger) return end(connection);
     leave(connection, Connection::Stage::lingering);
     read(connection);
@@ -234,9 +234,7 @@ void ClientPort::end(Connection& connection) {
     uv_close(reinterpret_cast<uv_handle_t*>(&connection.tcp), on_closed);
 }
 
-void ClientPort::on_closed(uv_handle_t* handle) {
-    delete static_cast<Connection*>(handle->data);
-}
+void ClientPort::on_closed(uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); }
 
 void ClientPort::before_turn(uint64_t now_us) {
     now_us_ = now_us;

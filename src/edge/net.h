@@ -12,13 +12,14 @@
 //
 //         flushing    what is unsent goes out
 //         lingering   we are done sending; what still comes is thrown away until the other side is
-//                     done too, because a socket closed too early answers such bytes with a reset, and
-//                     a reset may destroy the reply before it is read
+//                     done too, because a socket closed too early answers such bytes with a reset,
+//                     and a reset may destroy the reply before it is read
 //         closing     in libuv's hands; the memory goes in the close callback
 //
 //     The first two together take `close_us_max` at most, then the socket is closed as it is.
 //
-// So the node calls close() exactly once for each number it was given, and hears nothing after that.
+// So the node calls close() exactly once for each number it was given, and hears nothing after
+// that.
 
 #pragma once
 
@@ -56,8 +57,8 @@ struct Connection {
     Stage stage = Stage::open;
     bool paused = false;
     bool reading = false;  // libuv watches it; stays so for a while when it is paused
-    bool ended = false;   // nothing more comes
-    bool broken = false;  // nothing can be sent either
+    bool ended = false;    // nothing more comes
+    bool broken = false;   // nothing can be sent either
 };
 
 class ClientPort {
@@ -86,8 +87,9 @@ public:
     void close(ClientId id);
     void pause(ClientId id, bool paused);
 
-    // Around each turn. `before_turn` tells the node of connections that broke while it was sending.
-    // `after_turn` empties the arena and frees numbers; true: the node has to hear something.
+    // Around each turn. `before_turn` tells the node of connections that broke while it was
+    // sending. `after_turn` empties the arena and frees numbers; true: the node has to hear
+    // something.
     void before_turn(uint64_t now_us);
     bool after_turn();
     bool all_sent() const { return flushing_ == 0; }
@@ -136,8 +138,8 @@ private:
     Settings settings_;
     uint16_t bound_port_ = 0;
     std::vector<Listener*> listeners_;  // each freed in its close callback
-    int files_max_ = 0;    // a connection's descriptor is below it; the rest is for the disk
-    int spare_file_ = -1;  // given up to take and close a connection when no other is left
+    int files_max_ = 0;     // a connection's descriptor is below it; the rest is for the disk
+    int spare_file_ = -1;   // given up to take and close a connection when no other is left
     bool resting_ = false;  // not even that helped: nobody is let in before the next look
     uint64_t refusal_log_us_ = 0;
 

@@ -90,7 +90,7 @@ TEST_CASE("a created file is full of zeros and has its blocks") {
     std::string path = disk.file("log");
     CHECK(disk.run({create(path, 300'000)}).error == 0);
     CHECK(content(path) == std::string(300'000, '\0'));
-    struct stat found{};
+    struct stat found {};
     REQUIRE(stat(path.c_str(), &found) == 0);
     CHECK(found.st_blocks * 512 >= 300'000);
 }
@@ -129,9 +129,8 @@ TEST_CASE("truncate shortens") {
 TEST_CASE("the first failure ends the list and is named") {
     Disk disk;
     std::string path = disk.file("log");
-    DiskResult result = disk.run(
-        {create(path, 0), write(path, 0, "a"), write(disk.file("none"), 0, "b"),
-         write(path, 0, "c")});
+    DiskResult result = disk.run({create(path, 0), write(path, 0, "a"),
+                                  write(disk.file("none"), 0, "b"), write(path, 0, "c")});
     CHECK(result.error == ENOENT);
     CHECK(result.failed_op == 2);
     CHECK(content(path) == "a");

@@ -76,7 +76,8 @@ public:
         std::string text;
         char part[65536];
         ssize_t n;
-        while ((n = recv(file_, part, sizeof part, 0)) > 0) text.append(part, static_cast<size_t>(n));
+        while ((n = recv(file_, part, sizeof part, 0)) > 0)
+            text.append(part, static_cast<size_t>(n));
         return n == 0 ? text : text + "reset";
     }
 
@@ -124,8 +125,7 @@ TEST_CASE("a port that is taken is named") {
     UvIo other;
     Result<void> bound = other.bind({.address = "127.0.0.1", .port = server.port});
     REQUIRE(!bound);
-    CHECK(bound.error().text.find("127.0.0.1:" + std::to_string(server.port)) !=
-          std::string::npos);
+    CHECK(bound.error().text.find("127.0.0.1:" + std::to_string(server.port)) != std::string::npos);
     CHECK(bound.error().text.find("in use") != std::string::npos);
 }
 
