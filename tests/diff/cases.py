@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """cases.py -- what zkd must answer where a comparison with the oracle is of no use.
 
 One case for each entry of known.NOT_GENERATED, and for limits that random programs do not reach.
