@@ -151,16 +151,99 @@ static void test_async(zhandle_t *zh) {
     check(wait_for(&async_left, 0), "a thousand requests at once");
 }
 
+static void test_kinds(zhandle_t *zh) {
+    char path[64];
+    struct Stat stat;
+    check(zoo_create2(zh, "/k", "12", 2, &ZOO_OPEN_ACL_UNSAFE, ZOO_PERSISTENT, path, sizeof path,
+                      &stat) == ZOK &&
+              stat.dataLength == 2,
+          "create2");
+    check(zoo_create(zh, "/k/c", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_CONTAINER, path, sizeof path) ==
+                  ZOK &&
+              zoo_exists(zh, "/k/c", 0, &stat) == ZOK && stat.ephemeralOwner == 0,
+          "a container");
+    check(zoo_create(zh, "/k/e", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL, path, sizeof path) ==
+                  ZOK &&
+              zoo_create(zh, "/k/e/x", "", 0, &ZOO_OPEN_ACL_UNSAFE, 0, path, sizeof path) ==
+                  ZNOCHILDRENFOREPHEMERALS,
+          "an ephemeral has no children");
+    check(zoo_delete(zh, "/k/e", 0) == ZOK && zoo_delete(zh, "/k/c", 0) == ZOK &&
+              zoo_delete(zh, "/k", 1) == ZBADVERSION && zoo_delete(zh, "/k", 0) == ZOK,
+          "delete with versions");
+}
+
+static void test_removing_watches(zhandle_t *zh) {
+    struct Stat stat;
+    zoo_create(zh, "/r", "", 0, &ZOO_OPEN_ACL_UNSAFE, 0, NULL, 0);
+    check(zoo_wexists(zh, "/r", on_event, "r", &stat) == ZOK, "a watch to be removed");
+    check(zoo_remove_watches(zh, "/r", ZWATCHTYPE_DATA, on_event, "r", 0) == ZOK,
+          "the watch is removed");
+    check(zoo_remove_watches(zh, "/r", ZWATCHTYPE_DATA, on_event, "r", 0) == ZNOWATCHER,
+          "it cannot be removed twice");
+}
+
+/* What the second process does: opens a session, leaves an ephemeral and dies without a word. */
+static int leave_a_session(const char *server) {
+    zhandle_t *zh = zookeeper_init(server, on_event, 10000, NULL, NULL, 0);
+    if (zh == NULL || !wait_for(&connected, 1)) return 1;
+    if (zoo_create(zh, "/left", "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL, NULL, 0) != ZOK) return 1;
+    fwrite(zoo_client_id(zh), sizeof(clientid_t), 1, stdout);
+    fflush(stdout);
+    _exit(0);
+}
+
+static void test_session_of_the_dead(const char *self, const char *server, zhandle_t *watcher) {
+    char command[512];
+    clientid_t id = {0, ""};
+    struct Stat stat;
+    snprintf(command, sizeof command, "%s %s leave", self, server);
+    FILE *other = popen(command, "r");
+    check(other != NULL && fread(&id, sizeof id, 1, other) == 1 && pclose(other) == 0,
+          "another process leaves a session");
+    connected = 0;
+    zhandle_t *heir = zookeeper_init(server, on_event, 10000, &id, NULL, 0);
+    check(heir != NULL && wait_for(&connected, 1), "take the session over");
+    check(zoo_client_id(heir)->client_id == id.client_id, "it is the same session");
+    check(zoo_exists(heir, "/left", 0, &stat) == ZOK && stat.ephemeralOwner == id.client_id,
+          "the ephemeral came with it");
+    check(zookeeper_close(heir) == ZOK, "end the session");
+    check(zoo_exists(watcher, "/left", 0, &stat) == ZNONODE, "the ephemeral is gone");
+}
+
+static void on_expired(zhandle_t *zh, int type, int state, const char *path, void *context) {
+    (void)zh;
+    (void)path;
+    if (type != ZOO_SESSION_EVENT || state != ZOO_EXPIRED_SESSION_STATE) return;
+    pthread_mutex_lock(&lock);
+    *(int *)context = 1;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void test_session_that_never_was(const char *server, zhandle_t *zh) {
+    static int expired;
+    clientid_t id = *zoo_client_id(zh);
+    id.client_id ^= 1 << 20; /* a session that never was */
+    zhandle_t *thief = zookeeper_init(server, on_expired, 10000, &id, &expired, 0);
+    check(thief != NULL && wait_for(&expired, 1), "a session that never was has expired");
+    zookeeper_close(thief);
+}
+
 int main(int count, char **words) {
-    zoo_set_debug_level(ZOO_LOG_LEVEL_ERROR);
-    zhandle_t *zh = zookeeper_init(count > 1 ? words[1] : "127.0.0.1:2181", on_event, 10000, NULL,
-                                   NULL, 0);
+    zoo_set_debug_level(0);
+    const char *server = count > 1 ? words[1] : "127.0.0.1:2181";
+    if (count > 2) return leave_a_session(server);
+    zhandle_t *zh = zookeeper_init(server, on_event, 10000, NULL, NULL, 0);
     check(zh != NULL && wait_for(&connected, 1), "connect");
     test_data(zh);
     test_watches(zh);
     test_multi(zh);
     test_async(zh);
     test_acl(zh);
+    test_kinds(zh);
+    test_removing_watches(zh);
+    test_session_of_the_dead(words[0], server, zh);
+    test_session_that_never_was(server, zh);
     const clientid_t *mine = zoo_client_id(zh);
     check(mine->client_id != 0, "a session id");
     check(zookeeper_close(zh) == ZOK, "close");
