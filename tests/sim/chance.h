@@ -1,7 +1,7 @@
 // chance.h -- all luck of a simulated world, from one seed.
 //
-// Every component that needs luck has a Chance of its own, forked from the seed's, so that a draw more
-// in one place does not change what happens in another. SplitMix64: small, fast, good enough.
+// Every component that needs luck has a Chance of its own, forked from the seed's, so that a draw
+// more in one place does not change what happens in another. SplitMix64: small, fast, good enough.
 
 #pragma once
 

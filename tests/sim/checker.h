@@ -1,8 +1,8 @@
 // checker.h -- looks at every byte that a server sends and says whether it may.
 //
-// Owns the model and what was asked on each connection. Clients tell what they ask, the ledger which
-// entries came of it, the network what the server answers. After each turn of the server all that it
-// sent in that turn is put in the order of its zxids, and the model is taken along:
+// Owns the model and what was asked on each connection. Clients tell what they ask, the ledger
+// which entries came of it, the network what the server answers. After each turn of the server all
+// that it sent in that turn is put in the order of its zxids, and the model is taken along:
 //
 //     answers of a turn, by zxid    model at that zxid
 //       write, zxid 7               applies 7: same verdict, same record?
@@ -111,6 +111,7 @@ public:
 
     // Writes may be refused now, and for a while, since the disk is or was full.
     void disk_full() { full_until_us_ = queue_.now_us() + 20'000'000; }
+    void disk_has_room() { full_until_us_ = 0; }
 
     const Model& model() const { return model_; }
     // Takes the model along to here. Requires: the entries are there.

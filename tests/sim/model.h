@@ -1,9 +1,9 @@
 // model.h -- the plainest possible ZooKeeper: maps and strings, the oracle of the simulator.
 //
-// Written from protocol.md, not from src/state, and slow on purpose: nothing here is clever, so that
-// a difference between the two is a bug in one of them. `apply` takes the entries of the log in
-// zxid order; `read` answers at the state so reached. Both yield the bytes of the reply record, and
-// events are handed out for every connection that watches.
+// Written from protocol.md, not from src/state, and slow on purpose: nothing here is clever, so
+// that a difference between the two is a bug in one of them. `apply` takes the entries of the log
+// in zxid order; `read` answers at the state so reached. Both yield the bytes of the reply record,
+// and events are handed out for every connection that watches.
 
 #pragma once
 

@@ -1,8 +1,8 @@
 // network.h -- connections between simulated clients and servers: bytes that take their time.
 //
-// Owns every connection of a run. Bytes arrive in order or not at all, cut into pieces anywhere. Each
-// direction has what is on its way and what has arrived; the server's side has in addition what its
-// socket did not take yet (`outbox`).
+// Owns every connection of a run. Bytes arrive in order or not at all, cut into pieces anywhere.
+// Each direction has what is on its way and what has arrived; the server's side has in addition
+// what its socket did not take yet (`outbox`).
 //
 //     client --send--> [pieces on their way] --> inbox --poll--> server
 //     client <-------- [pieces on their way] <-- outbox <--send-- server
@@ -72,7 +72,8 @@ public:
     // The server's process is gone: all its connections break.
     void break_all(SimIo* server);
 
-    // Told of a connection that a server took, of bytes as they arrive at the server, as they leave it, and of the end there.
+    // Told of a connection that a server took, of bytes as they arrive at the server, as they leave
+    // it, and of the end there.
     std::function<void(Link&)> on_accepted;
     std::function<void(Link&)> on_arrival;
     std::function<void(Link&, Bytes)> on_sent;

@@ -244,6 +244,21 @@ Draft close_draft() {
             .proof = {}};
 }
 
+Draft create_draft(const std::string& path) {
+    Acl open{31, "world", "anyone"};
+    Buffer acls;
+    write_acls(acls, {&open, 1});
+    Buffer out;
+    encode(out,
+           CreateRequest{.path = path, .data = as_bytes("x"), .acls = acls.bytes(), .flags = 0},
+           false);
+    return {.kind = RequestKind::write,
+            .op = Op::create,
+            .body = std::string(out.text()),
+            .path = {},
+            .proof = {}};
+}
+
 Draft path_draft(Op op, const std::string& path) {
     if (op == Op::get_data || op == Op::get_children2 || op == Op::exists)
         return watch_draft(op, path, false);

@@ -1,6 +1,7 @@
 // requests.h -- what simulated clients ask: random requests over the whole protocol.
 //
-// Few paths, few names, few users, so that requests meet each other; now and then one that is wrong.
+// Few paths, few names, few users, so that requests meet each other; now and then one that is
+// wrong.
 
 #pragma once
 
@@ -30,6 +31,7 @@ struct Taste {
 Draft random_draft(Chance& chance, const Taste& taste);
 Draft ping_draft();
 Draft close_draft();
+Draft create_draft(const std::string& path);
 Draft path_draft(Op op, const std::string& path);  // getACL, sync, getChildren2, getData, ...
 
 // The frame of a request.

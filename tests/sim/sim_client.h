@@ -1,8 +1,8 @@
 // sim_client.h -- a client with habits: connects, asks at random, keeps its session, comes back.
 //
 // Owns its side of one session and of one connection at a time. What it sends are real bytes, and
-// it takes answers apart only as far as a client must: session, password, zxid, watches to set again.
-// Whether answers are right is the checker's business.
+// it takes answers apart only as far as a client must: session, password, zxid, watches to set
+// again. Whether answers are right is the checker's business.
 
 #pragma once
 

@@ -1,8 +1,8 @@
 // sim_io.h -- the world as one server process sees it, and the loop that runs its turns.
 //
-// Owns what dies with the process: its node, its disk work under way, its snapshot's child. The disk
-// and the network live on. Time passes only between turns; what comes in waits in sockets and queues
-// until the next poll, which hands it over in a random order, and then runs the turn.
+// Owns what dies with the process: its node, its disk work under way, its snapshot's child. The
+// disk and the network live on. Time passes only between turns; what comes in waits in sockets and
+// queues until the next poll, which hands it over in a random order, and then runs the turn.
 //
 //     poll:   accepts, bytes (any number of them), ends, drained, disk work done   -> Node::on_*
 //             Node::turn -> send, close, pause, submit, fork_snapshot

@@ -67,6 +67,7 @@ void World::calm_down() {
 // A session ends when its client has asked for it, or says nothing for its time-out and a tick.
 void World::silence() {
     TELL(story_, "all clients fall silent");
+    checker_.disk_has_room();
     for (size_t i = 0; i < clients_.size(); ++i) {
         if (i % 2 == 0) clients_[i]->ask(close_draft());
     }
@@ -97,6 +98,8 @@ void World::audit(const char* when) {
         for (Op op : {Op::get_data, Op::get_acl, Op::get_children2})
             auditor.ask(path_draft(op, path));
     auditor.ask(path_draft(Op::get_all_children_number, "/"));
+    // And is there room for writes again?
+    auditor.ask(create_draft("/audit"));
     good = run_until(queue_.now_us() + 60 * second_us, idle);
     if (!good && !story_.failed()) story_.fail("the auditor is not answered %s", when);
     auditor.ask(close_draft());
