@@ -170,7 +170,9 @@ public:
 
 private:
     void make_room(size_t size) {
-        if (begin_ > 0) {
+        // The content moves down only where at least as much was consumed before it: then a byte that
+        // passes through is copied once or twice, however long the queue is.
+        if (begin_ > 0 && begin_ >= end_ - begin_) {
             memmove(memory_, memory_ + begin_, end_ - begin_);
             end_ -= begin_;
             begin_ = 0;

@@ -82,7 +82,8 @@ public:
 
     // At start only: the caller waits.
     virtual DiskResult run(std::span<const DiskOp> ops) = 0;
-    virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
+    // Names, sorted.
+    virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;
     virtual Result<uint64_t> file_size(const std::string& path) = 0;
     // Fills `out` from `offset` on; returns how much there was.
     virtual Result<size_t> read_at(const std::string& path, uint64_t offset,

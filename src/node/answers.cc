@@ -1,8 +1,8 @@
 // answers.cc -- from committed entries to what clients are told.
 //
-// For each entry, in zxid order: apply it, tell the watchers, answer the client that asked, and then
-// answer the reads that this client had queued behind the write, up to its next write. That is what
-// makes a pipeline behave as if each request had been sent alone.
+// For each entry, in zxid order: apply it, tell the watchers, answer the client that asked, and
+// then answer the reads that this client had queued behind the write, up to its next write. That is
+// what makes a pipeline behave as if each request had been sent alone.
 
 #include "node/core.h"
 

@@ -1,8 +1,9 @@
 // client.h -- one connection, as the node sees it: who it is, what it asked and was not told yet.
 //
-// Layer 5. Owned by Core. A client's requests stand in its queue in the order they came, and leave it
-// from the front as they are answered; a write in the queue holds back all that is behind it. What
-// reads ask is kept in `held`, one record after the other, so that waiting costs no allocation each.
+// Layer 5. Owned by Core. A client's requests stand in its queue in the order they came, and leave
+// it from the front as they are answered; a write in the queue holds back all that is behind it.
+// What reads ask is kept in `held`, one record after the other, so that waiting costs no allocation
+// each.
 //
 //     queue   | write 7 | read 8 | read 9 | write 10 |        held   | body 8 | body 9 |
 //

@@ -9,10 +9,11 @@
 //
 // The turn, in order: disk work that is done, newly committed entries, what clients sent, clocks,
 // the log's next batch, and last the flush: one call to Io for each client with something to get.
-// (The order of design.md section 3, begun at its step 2: a request that came in waits for no turn.)
+// (The order of design.md section 3, begun at its step 2: a request that came in waits for no
+// turn.)
 //
-// Invariants: a client's queue has a write at its front, or is empty, between turns; every write in a
-// queue is an entry in the log that is not applied yet, in the same order.
+// Invariants: a client's queue has a write at its front, or is empty, between turns; every write in
+// a queue is an entry in the log that is not applied yet, in the same order.
 
 #pragma once
 

@@ -94,7 +94,8 @@ void Core::take_bytes(Client& client, Bytes bytes) {
     }
     if (held_bytes_ > held_bytes_max) {
         if (may_complain(Complaint::held))
-            LOG(warn, "connection from %s closed: unfinished requests of all clients hold %zu bytes",
+            LOG(warn,
+                "connection from %s closed: unfinished requests of all clients hold %zu bytes",
                 ip_text(client.from).c_str(), held_bytes_max);
         drop(client, "too many bytes held");
     }

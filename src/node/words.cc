@@ -23,7 +23,8 @@ void line(Buffer& out, const char* format, ...) {
     int size = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (size < 0) return;
-    out.append(std::string_view(text, std::min<size_t>(static_cast<size_t>(size), sizeof text - 1)));
+    size_t kept = std::min<size_t>(static_cast<size_t>(size), sizeof text - 1);
+    out.append(std::string_view(text, kept));
 }
 
 // As Java prints a double rounded to four places: 0.0, 0.25, 12.3457.
@@ -63,7 +64,8 @@ struct Words {
             line(out, ",sid=0x%llx,lop=%s,est=%" PRId64 ",to=%d", hex(of.session),
                  std::string(short_name(counts.last_op)).c_str(), counts.established_ms,
                  of.timeout_ms);
-            if (counts.last_xid != -1) line(out, ",lcxid=0x%x", static_cast<unsigned>(counts.last_xid));
+            if (counts.last_xid != -1)
+                line(out, ",lcxid=0x%x", static_cast<unsigned>(counts.last_xid));
             uint64_t replies = std::max<uint64_t>(counts.sent, 1);
             line(out, ",lzxid=0x%llx,lresp=%" PRIu64 ",llat=%u,minlat=%u,avglat=%" PRIu64
                       ",maxlat=%u",

@@ -13,8 +13,8 @@
 // Rules (Raft's, see "In Search of an Understandable Consensus Algorithm", Ongaro and Ousterhout):
 //   1. A term never goes back, and its vote is on disk before it leaves this node.
 //   2. A leader never overwrites its own log.
-//   3. An entry is committed when a majority has it on disk and an entry of the leader's own term is
-//      among those; all before it are committed with it.
+//   3. An entry is committed when a majority has it on disk and an entry of the leader's own term
+//      is among those; all before it are committed with it.
 //   4. Nobody is asked for a barrier before this term's first entry is committed.
 
 #pragma once

@@ -5,9 +5,9 @@
 //
 //     slot: | u32 hash | u32 number |     number 0: free, number 2^32-1: was taken once
 //
-// Linear probing. Growth is incremental: a table twice as large is made, and each later change moves
-// a few slots of the old one, so no single call costs more than a short walk. Lookups meanwhile ask
-// both. Slots keep 32 bits of the hash, so moving never touches a record.
+// Linear probing. Growth is incremental: a table twice as large is made, and each later change
+// moves a few slots of the old one, so no single call costs more than a short walk. Lookups
+// meanwhile ask both. Slots keep 32 bits of the hash, so moving never touches a record.
 
 #pragma once
 
@@ -122,14 +122,18 @@ private:
     }
 
     void grow() {
-        move_all();  // a former growth that is still under way; rare, and then nearly done
-        uint32_t size = size_min;
-        while (uint64_t{size} < uint64_t{count_} * 2) size *= 2;
-        ASSERT(size != 0);
+        ASSERT(old_.slots == nullptr);
+        // At most half full with all that is to come, and emptying the old one takes no more changes
+        // than a quarter of the new one: so the new one is never full, and it is done before the
+        // next growth. A large table of mostly dead slots therefore shrinks in steps.
+        uint64_t size = size_min;
+        while (size < uint64_t{count_} * 2 || size * moves_per_change < uint64_t{now_.size()} * 4)
+            size *= 2;
+        ASSERT(size <= uint64_t{1} << 31);
         old_ = now_;
         now_.slots = static_cast<Slot*>(calloc(size, sizeof(Slot)));
         ASSERT(now_.slots != nullptr);
-        now_.mask = size - 1;
+        now_.mask = static_cast<uint32_t>(size - 1);
         now_.used = 0;
         moved_ = 0;
     }
@@ -137,10 +141,6 @@ private:
     void move_some() {
         if (old_.slots == nullptr) return;
         for (uint32_t i = 0; i < moves_per_change && moved_ < old_.size(); ++i) move_one();
-        finish_move();
-    }
-    void move_all() {
-        while (moved_ < old_.size()) move_one();
         finish_move();
     }
     void move_one() {

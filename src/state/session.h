@@ -2,8 +2,8 @@
 //
 // Layer 2. Owns every Session. Replicated, except for deadlines, which only the leader keeps.
 //
-// Deadlines are rounded up to a tick and kept in buckets, so that a heartbeat costs at most one move
-// between buckets:
+// Deadlines are rounded up to a tick and kept in buckets, so that a heartbeat costs at most one
+// move between buckets:
 //
 //     bucket  12000  -> s1 s7
 //             14000  -> s3

@@ -56,7 +56,8 @@ State::State(uint64_t seed)
     : tree(seed, acls), quotas(tree), watches(seed, tree), seed_(seed) {}
 
 void State::restore_special(std::string_view path, ZnodeId parent, AclId acl, int32_t aversion) {
-    Tree::Saved saved{.znode = {}, .extra = {}, .name = split_path(path).name, .data = as_bytes("")};
+    Tree::Saved saved{
+        .znode = {}, .extra = {}, .name = split_path(path).name, .data = as_bytes("")};
     saved.extra.aversion = aversion;
     saved.znode.acl = acl;
     tree.restore(path, parent, saved, nullptr);

@@ -1,7 +1,7 @@
 // state.h -- the replicated state machine: what a log of entries makes of an empty tree.
 //
-// Layer 2. Owns the znodes, access lists, sessions, quotas and settings, which are the same on every
-// node at the same zxid, and this node's watches, which are not.
+// Layer 2. Owns the znodes, access lists, sessions, quotas and settings, which are the same on
+// every node at the same zxid, and this node's watches, which are not.
 //
 //     apply(entry)  -->  verdict, reply record, events     the only way to change anything
 //     read(...)     -->  verdict, reply record             may note a watch

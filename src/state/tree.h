@@ -9,16 +9,16 @@
 //                                `-> Extra 56 bytes, only where there is something to say:
 //                                    children, raw cversion, pzxid, aversion, owner or ttl
 //
-// One hash of the whole path finds a znode; that it is the right one is proved by comparing names up
-// to the root. A znode's children are an array of numbers; each child knows its place in it, and a
-// removed one's place is taken by the last. So their order depends on history alone, which is the
+// One hash of the whole path finds a znode; that it is the right one is proved by comparing names
+// up to the root. A znode's children are an array of numbers; each child knows its place in it, and
+// a removed one's place is taken by the last. So their order depends on history alone, which is the
 // same on every node.
 //
 // The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data,
 // both keyed by its path. It does not depend on the layout.
 //
-// Between `begin_undo` and `commit_undo` every change is remembered, and `undo` takes all of them back:
-// that is how a multi that fails leaves no trace.
+// Between `begin_undo` and `commit_undo` every change is remembered, and `undo` takes all of them
+// back: that is how a multi that fails leaves no trace.
 
 #pragma once
 

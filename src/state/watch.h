@@ -75,7 +75,8 @@ public:
     void deleted(std::string_view path, AclId acl, AclId parent_acl, std::vector<Event>& out);
     void data_changed(std::string_view path, AclId acl, std::vector<Event>& out);
 
-    // For the operators' eyes. A watch of both tables counts twice in `count`, once in `data_count`.
+    // For the operators' eyes. A watch of both tables counts twice in `count`, once in
+    // `data_count`.
     uint64_t count() const { return data_count_ + child_count_; }
     uint64_t data_count() const { return data_count_; }
     uint32_t path_count() const;    // paths with watches of the data table

@@ -1,7 +1,7 @@
 // frame_fuzz.cc -- a whole node behind one connection that sends anything, in any chunks.
 //
-// The input is a list of chunks: a byte of control, a byte of length, the bytes. The node lives on a
-// disk in memory; what it asks of the disk is done at once after each turn.
+// The input is a list of chunks: a byte of control, a byte of length, the bytes. The node lives on
+// a disk in memory; what it asks of the disk is done at once after each turn.
 
 #include <cstdlib>
 

@@ -55,7 +55,8 @@ void check_all(Bytes input) {
     Reader in(input);
     std::vector<Acl> acls = read_acls(in);
     size_t total = 0;
-    for (const Acl& acl : acls) total += std::string(acl.scheme).size() + std::string(acl.id).size();
+    for (const Acl& acl : acls)
+        total += std::string(acl.scheme).size() + std::string(acl.id).size();
     need(total <= input.size());
 }
 
