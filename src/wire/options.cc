@@ -1,3 +1,6 @@
+// The table of settings: which keys there are, what each is for, and which field it sets. The rest
+// of what is done with settings is derived from here.
+
 #include "wire/options.h"
 
 #include <algorithm>
@@ -88,7 +91,8 @@ constexpr Option table[] = {
      .most = int_max, .initial = "1048575", .help = "longest request, and so the largest znode",
      .field = number<&Config::request_bytes_max>},
     {.key = "maxResponseBytes", .section = "Limits", .unit = "bytes", .least = 1048576,
-     .most = int_max, .initial = "134217728", .help = "longest reply; one that would be longer fails",
+     .most = int_max, .initial = "134217728",
+     .help = "longest reply; one that would be longer fails",
      .field = number<&Config::response_bytes_max>},
     {.key = "maxOutstandingPerClient", .section = "Limits", .unit = "requests", .least = 1,
      .most = int_max, .initial = "1000",

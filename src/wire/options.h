@@ -86,10 +86,10 @@ struct Config {
     // Disk.
     bool force_sync = true;
     int32_t sync_warning_ms = 1000;                // a sync that takes longer is told; 0: never
-    uint64_t segment_bytes = 16u << 20;            // of one file of the log
-    uint64_t snapshot_entries = 100000;            // entries of the log between snapshots
-    uint64_t snapshot_log_bytes = 512ull << 20;    // bytes of the log between snapshots; 0: off
-    uint32_t purge_keeps = 3;                      // snapshots
+    uint64_t segment_bytes = 16u << 20;           // of one file of the log
+    uint64_t snapshot_entries = 100000;           // entries of the log between snapshots
+    uint64_t snapshot_log_bytes = 512ull << 20;   // bytes of the log between snapshots; 0: off
+    uint32_t purge_keeps = 3;                     // snapshots
     uint64_t purge_interval_ms = 3600ull * 1000;  // 0: nothing is ever purged
 
     // What the state allows. These change results, so they are replicated (design.md, decision 1).

@@ -1,3 +1,5 @@
+// How values of each kind are read and shown; see options_fields.h.
+
 #include "wire/options_fields.h"
 
 #include <algorithm>

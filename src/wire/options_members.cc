@@ -184,9 +184,9 @@ void check_members(Settings& settings) {
     const Member& self = config.members.front();
     if (self.client_port == 0) return;
     if (settings.is_set("clientPort") && config.client_port != self.client_port) {
-        complain("clientPort is " + std::to_string(config.client_port) + " but the line of server." +
-                 std::to_string(self.id) + " says " + std::to_string(self.client_port) +
-                 "; leave one of them out");
+        complain("clientPort is " + std::to_string(config.client_port) +
+                 " but the line of server." + std::to_string(self.id) + " says " +
+                 std::to_string(self.client_port) + "; leave one of them out");
         return;
     }
     config.client_port = self.client_port;

@@ -296,7 +296,8 @@ void read_dynamic_config(std::string_view text, std::string_view file, Settings&
             apply(line, settings);
         else
             complain(settings, line.place,
-                     "only server.N, group.N and weight.N may stand in this file; move the line to " +
+                     "only server.N, group.N and weight.N may stand in this file; "
+                     "move the line to " +
                          (settings.file.empty() ? "the main file" : settings.file));
     }
 }

@@ -1,6 +1,6 @@
 // snapshot_fuzz.cc -- snapshots, fed with anything: the file itself; records behind good checksums,
-// which is what a bug of an older version would look like; and a good snapshot, damaged as the input
-// says, which must be refused.
+// which is what a bug of an older version would look like; and a good snapshot, damaged as the
+// input says, which must be refused.
 
 #include <cstdlib>
 

@@ -11,7 +11,7 @@
 //
 // Rules, besides that model and server agree:
 //   1. Answers come in the order of the requests; zxids on a connection never go back.
-//   2. A write is told only when its entry is on the disk for good; the same for reads that show it.
+//   2. A write is told only when its entry is on the disk for good; so for reads that show it.
 //   3. Each entry is what its connection asked next, with the identities of that moment.
 //   4. A read is answered before a later write of its own connection is applied.
 //   5. Nothing is answered at a state older than what anybody was told in an earlier turn.

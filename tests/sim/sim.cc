@@ -1,7 +1,7 @@
 // sim.cc -- the simulator: many worlds, each from one seed, each thousands of times faster than
 // ours.
 //
-//     sim [--seeds N] [--first K]     N worlds; the seeds of seeds.txt, which failed once, come first
+//     sim [--seeds N] [--first K]     N worlds; the seeds of seeds.txt, which once failed, first
 //     sim --seed K [--verbose]        one world; --verbose prints every step of it
 //
 // A world that breaks a rule is run again with words, and its last steps are printed. The same seed
