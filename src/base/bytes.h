@@ -170,8 +170,8 @@ public:
 
 private:
     void make_room(size_t size) {
-        // The content moves down only where at least as much was consumed before it: then a byte that
-        // passes through is copied once or twice, however long the queue is.
+        // The content moves down only where at least as much was consumed before it: then a byte
+        // that passes through is copied once or twice, however long the queue is.
         if (begin_ > 0 && begin_ >= end_ - begin_) {
             memmove(memory_, memory_ + begin_, end_ - begin_);
             end_ -= begin_;

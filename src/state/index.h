@@ -123,9 +123,9 @@ private:
 
     void grow() {
         ASSERT(old_.slots == nullptr);
-        // At most half full with all that is to come, and emptying the old one takes no more changes
-        // than a quarter of the new one: so the new one is never full, and it is done before the
-        // next growth. A large table of mostly dead slots therefore shrinks in steps.
+        // At most half full with all that is to come, and emptying the old one takes no more
+        // changes than a quarter of the new one: so the new one is never full, and it is done
+        // before the next growth. A large table of mostly dead slots therefore shrinks in steps.
         uint64_t size = size_min;
         while (size < uint64_t{count_} * 2 || size * moves_per_change < uint64_t{now_.size()} * 4)
             size *= 2;

@@ -111,7 +111,8 @@ TEST_CASE("numbers are read whole or not at all") {
 }
 
 TEST_CASE("the program's options come before the command, with one dash or two") {
-    Result<Start> got = start({"-server", "a:1,b:2/c", "--timeout", "5000", "-r", "get", "-s", "/"});
+    Result<Start> got =
+        start({"-server", "a:1,b:2/c", "--timeout", "5000", "-r", "get", "-s", "/"});
     REQUIRE(got);
     CHECK(got->session.client.servers.size() == 2);
     CHECK(got->session.client.chroot == "/c");
