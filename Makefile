@@ -22,7 +22,9 @@ MAKEFLAGS += --no-print-directory
 ifdef SANITIZE
 BUILD := build/$(subst $(comma),-,$(SANITIZE))
 OUT := $(BUILD)/
-sanitize := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+# src has no type information, so virtual tables cannot be checked.
+sanitize := -fsanitize=$(SANITIZE) -fno-sanitize=vptr -fno-omit-frame-pointer \
+            -fno-sanitize-recover=all
 else
 BUILD := build/$(if $(DEBUG),debug,normal)
 OUT := $(if $(DEBUG),$(BUILD)/)
