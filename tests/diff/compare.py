@@ -41,9 +41,14 @@ class Relations:
 
 
 def same_text(a, b, relations):
-    """Java writes a character above U+FFFF as two surrogates of three bytes each."""
-    if a is None or b is None or a.encode("utf-16", "surrogatepass") != (
-            b.encode("utf-16", "surrogatepass")):
+    """Java writes a character above U+FFFF as two surrogates of three bytes each, and a lone
+    surrogate that a watch was set on as U+FFFD."""
+    if a is None or b is None:
+        return False
+    if a == b.replace("\ud800", "\ufffd"):
+        relations.known("broken UTF-8")
+        return True
+    if a.encode("utf-16", "surrogatepass") != b.encode("utf-16", "surrogatepass"):
         return False
     relations.known("surrogates")
     return True

@@ -34,7 +34,7 @@ INVALID = ["", "a", "a/b", "//", "/a/", "/a//b", "/.", "/..", "/a/./b", "/a/../b
            "/\ufffd", "/\ufff9x", "/\U0001f600", "/\ud800", None, "/a/\u00a0b", "/...", "/a/.b",
            "/\u00e9", "/a/\u65e5\u672c", "/zookeeperx", "/ ", "/a b", "//a", "/a/b/"]
 DATA = [None, b"", b"x", b"0", b"hello", b"\0\xff\x80", b"x" * 40, b"y" * 1000]
-VERSIONS = [-1, -1, -1, -1, 0, 0, 1, 2, 3, -2, 7, 2147483647, -2147483648]
+VERSIONS = [-1] * 10 + [0, 0, 0, 1, 1, 2, 3, -2, 7, 2147483647, -2147483648]
 
 
 def digest_id(text):
@@ -89,6 +89,8 @@ class Generator:
         self.alive = {}                     # slot -> step that opened its session
         self.detached = []
         self.kinds = {}                     # (slot, path) -> the one watch mode used there
+        self.likely = []                    # what should exist, if all went well
+        self.watched = {}                   # slot -> paths it asked to watch
         self.at = 0
         self.sub = 0
         choose = self.random
@@ -115,6 +117,21 @@ class Generator:
 
     def chance(self, share):
         return self.random.random() < share
+
+    def there(self):
+        """A path that probably exists, or any."""
+        if self.likely and self.chance(0.65):
+            return self.pick(self.likely)
+        return self.path()
+
+    def absent(self):
+        """A path that can probably be created, or any."""
+        if self.chance(0.5):
+            parent = self.pick(self.likely) if self.likely and self.chance(0.7) else ""
+            path = parent + "/" + self.pick(NAMES)
+            if path.count("/") < 5 and path not in self.likely:
+                return path
+        return self.path()
 
     def path(self):
         """Any path; mostly one of the plain ones."""
@@ -161,27 +178,30 @@ class Generator:
         return self.kinds[key]
 
     def paths_of_kind(self, slot, kind):
-        paths = [self.path() for _ in range(self.pick((0, 1, 1, 2, 3)))]
+        paths = [self.there() for _ in range(self.pick((0, 1, 1, 2, 3)))]
         return [p for p in paths if p not in (None, "/\ud800") and self.kind(slot, p) == kind]
 
     # ---- requests ----
 
     def create(self, name):
-        path = self.path()
-        flags = self.pick((0, 0, 0, 0, 1, 1, 2, 2, 3, 3))
+        path = self.absent()
+        flags = self.pick((0, 0, 0, 0, 0, 0, 1, 2, 2, 3))
         if self.chance(0.03):
             flags = self.pick((4, 5, 6, 7, -1, 100))
         if name == "createContainer":
             flags = self.pick((4, 4, 4, 4, 0, 2, 5))
         if name == "createTTL":
-            flags = self.pick((5, 5, 6, 6, 0, 1, 4))
+            flags = self.pick((5, 5, 5, 6, 6, 6, 0, 1, 4))
         if flags in (2, 3, 6) and path is not None:
             if self.chance(0.3):
                 path = path.rstrip("/") + "/"
             self.refs.append("<%d.%d>" % (self.at, self.sub))
+        elif flags not in (1, 3) and path and path not in self.likely:
+            if path[0] == "/" and (path.rfind("/") == 0 or path[:path.rfind("/")] in self.likely):
+                self.likely.append(path)
         request = (name, path, self.data(path), self.acl(), flags)
         if name == "createTTL":
-            ttls = (1, 1000, 3600000, 2 ** 40 - 1, 2 ** 40, 0, 10 ** 15, -1, -2)
+            ttls = (1, 1000, 3600000, 5, 60000, 2 ** 40 - 1, 2 ** 40, 0, 10 ** 15, -1, -2)
             request += (self.pick(ttls if flags in (5, 6) else ttls[:-2]),)
         return request
 
@@ -210,7 +230,7 @@ class Generator:
         ops = []
         for _ in range(self.pick((0, 1, 2, 3, 5))):
             name = self.pick(("getData", "getChildren"))
-            ops.append((name, self.path(), self.chance(0.3)))
+            ops.append((name, self.there(), self.chance(0.3)))
         if self.chance(0.05):
             ops.append(self.request(self.pick(("exists", "delete", "check")), 0))
         return ("multiRead", ops)
@@ -228,6 +248,8 @@ class Generator:
 
     def remove_watches(self, name, slot):
         path = self.path()
+        if self.watched.get(slot) and self.chance(0.7):
+            path = self.pick(self.watched[slot][-6:])
         kind = self.kind(slot, path)
         if self.chance(0.05):
             return (name, path, self.pick((0, 6, -1, 99)))
@@ -252,22 +274,30 @@ class Generator:
         if name in CREATES:
             return self.create(name)
         if name in ("exists", "getData", "getChildren", "getChildren2"):
-            path = self.path()
+            path = self.there()
             if name == "exists" and self.in_burst and self.guarded:
                 return (name, path, False)
-            return (name, path, self.watch(slot, path))
+            watch = self.watch(slot, path)
+            if watch:
+                self.watched.setdefault(slot, []).append(path)
+            return (name, path, watch)
         if name in ("delete", "check"):
-            return (name, self.path(), self.pick(VERSIONS))
+            path = self.there()
+            if name == "delete" and path in self.likely:
+                below = [p for p in self.likely if p.startswith(path + "/")]
+                path = self.pick(below) if below and self.chance(0.8) else path
+                self.likely.remove(path)
+            return (name, path, self.pick(VERSIONS))
         if name == "setData":
-            path = self.path()
+            path = self.there()
             return (name, path, self.data(path), self.pick(VERSIONS))
         if name == "setACL":
-            path = self.path()
+            path = self.there()
             if path == "/" and self.chance(0.8):
                 path = "/a"
             return (name, path, self.acl(), self.pick(VERSIONS))
         if name in ("getACL", "getAllChildrenNumber", "sync"):
-            return (name, self.path())
+            return (name, self.there())
         if name == "getEphemerals":
             return (name, self.pick(["/", "", None, " ", "/a", "/a/", "a", "/b"]))
         if name == "multi":
@@ -275,11 +305,13 @@ class Generator:
         if name == "multiRead":
             return self.multi_read()
         if name == "addWatch":
-            path = self.path()
-            kind = self.kind(slot, path)
-            if kind == "once" or path is None:
-                return (name, self.path(), self.pick((2, 3, -1)))
-            return (name, path, {"persistent": 0, "recursive": 1}[kind])
+            for _ in range(5):
+                path = self.there()
+                kind = self.kind(slot, path)
+                if kind != "once" and path is not None:
+                    self.watched.setdefault(slot, []).append(path)
+                    return (name, path, {"persistent": 0, "recursive": 1}[kind])
+            return (name, self.path(), self.pick((2, 3, -1)))
         if name in ("checkWatches", "removeWatches"):
             return self.remove_watches(name, slot)
         if name in ("setWatches", "setWatches2"):
@@ -412,6 +444,11 @@ class Generator:
     def generate(self):
         for slot in range(self.pick((1, 2, 3, SLOTS))):
             self.open(slot)
+        if self.chance(0.8):
+            self.likely = ["/a", "/b", "/a/b", "/a/a", "/c", "/b/a"] + (
+                ["/q", "/q/a", "/r"] if self.quota else [])
+            self.emit(0, "send", [("create", path, self.pick(DATA), OPEN, 0)
+                                  for path in self.likely])
         while self.at < self.steps:
             self.step()
         return self.program

@@ -53,9 +53,12 @@ def removal_by_mode(request, a, b):
 
 
 def check_of_anybody(request, a, b):
-    if request[0] != "checkWatches" or b.err != -121:
+    if inner(request)[0] != "checkWatches" or b.err not in (0, -121):
         return False
-    return a.err == 0 or a.err == -5 and (request[1] or "")[:1] != "/"
+    if body(request)[:4] == b"\0\0\0\0":
+        return a.err == -121 and b.err == 0
+    slash = body(request)[4:5] in (b"/", b"<")
+    return a.err == 0 and b.err == -121 or a.err == -5 and not slash
 
 
 def unreadable_exists(request, a, b):
@@ -105,8 +108,8 @@ def broken_utf8(request, a, b):
 TOLERATED = [
     ("removal by mode", "removeWatches types 4 and 5 came with 3.9", removal_by_mode,
      lambda request: ([("removeWatches", request[1], 3)], [])),
-    ("check of watches", "before 3.9 anybody's watch on the path will do for checkWatches, and a "
-     "path without a slash is -5", check_of_anybody, None),
+    ("check of watches", "before 3.9 anybody's watch on the path will do for checkWatches, a path "
+     "without a slash is -5, and none is found on \"\"", check_of_anybody, None),
     ("unreadable exists", "READ is asked for exists since 3.8.4 and 3.9.2", unreadable_exists,
      lambda request: ([], [("setWatches", 2 ** 62, [request[1]] if request[2] else [], [], [])])),
     ("body of a bad multiRead", "ZooKeeper puts the results so far behind the error",
