@@ -31,7 +31,7 @@ SYSTEM = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config", "/zookeepe
           "/zookeeper/quota/a", "/zookeeper/quota/a/zookeeper_limits"]
 INVALID = ["", "a", "a/b", "//", "/a/", "/a//b", "/.", "/..", "/a/./b", "/a/../b", "/a/.", "/a/..",
            "/\0", "/a\0b", "/a/\x01", "/\x1f", "/\x7f", "/\x9f", "/a/\ue000", "/\uf8ff", "/\ufff0",
-           "/\ufffd", "/\ufff9x", "/\U0001f600", "/\ud800", None, "/a/\u00a0b", "/...", "/a/.b",
+           "/\uffff", "/\ufff9x", "/\U0001f600", "/\ud800", None, "/a/\u00a0b", "/...", "/a/.b",
            "/\u00e9", "/a/\u65e5\u672c", "/zookeeperx", "/ ", "/a b", "//a", "/a/b/"]
 DATA = [None, b"", b"x", b"0", b"hello", b"\0\xff\x80", b"x" * 40, b"y" * 1000]
 VERSIONS = [-1] * 10 + [0, 0, 0, 1, 1, 2, 3, -2, 7, 2147483647, -2147483648]
