@@ -16,7 +16,8 @@
 //   4. A read is answered before a later write of its own connection is applied.
 //   5. Nothing is answered at a state older than what anybody was told in an earlier turn.
 //   6. No event is withheld beyond its turn; none comes twice, none unasked.
-//   7. No session is expired while whole requests of it kept arriving.
+//   7. No session is expired while whole requests of it kept arriving, nor for the time in which
+//      the server stood still.
 
 #pragma once
 
@@ -107,6 +108,7 @@ public:
     // The server's turn is over; its process has ended; it runs again.
     void turned();
     void process_ended();
+    void server_stands(uint64_t for_us);
     void process_started();
 
     // Writes may be refused now, and for a while, since the disk is or was full.
@@ -126,6 +128,7 @@ private:
     };
     struct Heard {
         uint64_t last_us = 0;
+        uint64_t stood_us = 0;  // of the time since then the server stood still
         uint64_t excused_until_us = 0;
         uint64_t timeout_us = 0;
         std::string password;

@@ -45,6 +45,7 @@ public:
     // What was under way on the disk stays half done.
     void kill();
     void stall(uint64_t until_us) { stalled_until_us_ = until_us; }
+    bool stands(uint64_t now_us) const { return now_us < stalled_until_us_; }
     void accept(Link& link);
     void wake(uint64_t at_us);
 

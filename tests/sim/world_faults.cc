@@ -43,11 +43,12 @@ void World::fault_full() {
 void World::fault_log_error() { log_error_armed_ = true; }
 
 void World::fault_stall() {
-    if (process_ == nullptr) return;
+    if (process_ == nullptr || process_->stands(queue_.now_us())) return;
     uint64_t stall_us = chance_.skewed(1'000, 4'000'000);
     TELL(story_, "the server stands still for %llu ms",
          static_cast<unsigned long long>(stall_us / 1000));
     process_->stall(queue_.now_us() + stall_us);
+    checker_.server_stands(stall_us);
 }
 
 void World::fault_wall_jump() {
