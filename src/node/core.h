@@ -117,6 +117,7 @@ private:
     void reap();
     void maybe_snapshot();
     void purge();
+    bool gather();
     void cut_back_log();
     void flush();
     void stop_step();
@@ -189,6 +190,10 @@ private:
     };
     std::vector<Handshake> handshakes_;  // in order of deadlines
     size_t handshakes_head_ = 0;
+
+    uint64_t gathered_after_ = 0;  // the end of the last batch on disk
+    uint64_t gathered_ = 0;        // the last entry there was at the last look
+    uint32_t looks_left_ = 0;
 
     std::vector<Happening> happenings_;
     std::vector<Happening> taken_;  // swapped with the former, so that neither is made anew
