@@ -55,6 +55,15 @@ struct DiskResult {
     uint64_t took_us = 0;
 };
 
+// What an operator wants to know of the process and its loop.
+struct Vitals {
+    uint64_t open_files = 0;
+    uint64_t open_files_max = 0;   // the limit
+    uint64_t longest_turn_us = 0;  // of the loop, since the start
+    uint64_t fork_us = 0;          // how long the last snapshot's fork held the loop up
+    uint64_t copied_bytes = 0;     // because pages changed while that child lived
+};
+
 enum class Lane : uint8_t { log, bulk };
 
 // Where a snapshot's bytes go, in order. False: the disk refused; nothing more need be written.
@@ -93,6 +102,8 @@ public:
     // sync of the directory. Node::on_snapshot tells how it ended. One at a time.
     virtual Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                        const void* job) = 0;
+
+    virtual Vitals vitals() = 0;
 
     // Clients. `send` takes all of `bytes` and returns how much is not on its way yet; on_drained
     // tells when that is nothing again. `close` is called exactly once for every client ever

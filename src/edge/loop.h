@@ -38,11 +38,6 @@ public:
     // Until the node has stopped, by SIGTERM or SIGINT, or failed. Returns the process's exit code.
     int run(Node& node);
 
-    // What an operator may want to know of this loop.
-    uint64_t longest_turn_us() const { return longest_turn_us_; }
-    uint64_t last_fork_us() const { return child_.fork_us(); }
-    uint64_t last_copied_bytes() const { return child_.copied_bytes(); }
-
     uint64_t now_us() override;
     int64_t wall_ms() override;
     void random(std::span<uint8_t> out) override;
@@ -54,6 +49,7 @@ public:
                            std::span<uint8_t> out) override;
     Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                const void* job) override;
+    Vitals vitals() override;
     size_t send(ClientId client, Buffer& bytes) override { return port_.send(client, bytes); }
     void close(ClientId client) override { port_.close(client); }
     void pause(ClientId client, bool paused) override { port_.pause(client, paused); }

@@ -194,6 +194,12 @@ struct Words {
         mntr_line("bytes_received_count", of.bytes_received);
         mntr_line("response_bytes", of.bytes_sent);
         mntr_line("commit_count", of.commits);
+        Vitals vitals = core.io_.vitals();
+        mntr_line("open_file_descriptor_count", vitals.open_files);
+        mntr_line("max_file_descriptor_count", vitals.open_files_max);
+        mntr_line("longest_turn_us", vitals.longest_turn_us);
+        mntr_line("snapshot_fork_us", vitals.fork_us);
+        mntr_line("snapshot_copied_bytes", vitals.copied_bytes);
         mntr_line("snap_count", of.snapshots);
         mntr_line("snapshot_error_count", of.snapshot_errors);
         mntr_line("disk_full", core.log_->full() ? 1 : 0);

@@ -60,6 +60,7 @@ public:
                            std::span<uint8_t> out) override;
     Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                const void* job) override;
+    Vitals vitals() override { return {}; }
     size_t send(ClientId client, Buffer& bytes) override;
     void close(ClientId client) override;
     void pause(ClientId client, bool paused) override;

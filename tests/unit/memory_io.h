@@ -123,6 +123,7 @@ public:
         files[path] = std::move(bytes);
         return {};
     }
+    Vitals vitals() override { return {}; }
     size_t send(ClientId, Buffer&) override { return 0; }
     void close(ClientId) override {}
     void pause(ClientId, bool) override {}
