@@ -17,7 +17,8 @@ constexpr uint64_t spare_retry_after_us = 1'000'000;
 // Tickets of the log have this bit clear; others on the same lanes set it.
 constexpr uint64_t foreign_ticket = uint64_t{1} << 63;
 
-bool no_room(int error) { return error == ENOSPC || error == EDQUOT; }
+// A file that may not grow so large is as good as none.
+bool no_room(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
 
 }  // namespace
 
@@ -164,7 +165,7 @@ void Log::flush() {
     offset_ += size;
     in_flight_ = next_ticket_++;
     io_.submit(Lane::log, in_flight_, std::move(ops));
-    if (!spare_ready_ && !full_) make_spare();
+    if (!full_ && now_us_ >= spare_retry_us_) make_spare();
 }
 
 void Log::end_mark() {
@@ -241,10 +242,13 @@ void Log::activation_failed() {
     LOG(error, "no room in %s for the next segment of the log (%llu bytes): writes are refused "
                "until there is",
         options_.directory.c_str(), static_cast<unsigned long long>(options_.segment_bytes));
-    if (before_.spare.empty()) return;
+    if (!before_.spare.empty()) remove_spare(before_.spare);
+}
+
+void Log::remove_spare(const std::string& path) {
     std::vector<DiskOp> ops;
-    ops.push_back({.kind = DiskOpKind::remove, .path = before_.spare, .to = {}, .offset = 0,
-                   .size = 0, .data = {}});
+    ops.push_back({.kind = DiskOpKind::remove, .path = path, .to = {}, .offset = 0, .size = 0,
+                   .data = {}});
     io_.submit(Lane::bulk, next_ticket_++, std::move(ops));
 }
 
@@ -270,6 +274,8 @@ void Log::spare_done(const DiskResult& result) {
         return;
     }
     spare_retry_us_ = now_us_ + spare_retry_after_us;
+    // The next try makes another file. One that was not even made leaves nothing.
+    if (result.failed_op > 0) remove_spare(spare_path_);
     if (no_room(result.error)) {
         if (!full_)
             LOG(error, "no room in %s for the next segment of the log (%llu bytes): only deletes "

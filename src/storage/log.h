@@ -110,6 +110,7 @@ private:
     void activate(std::vector<DiskOp>& ops, uint64_t need, uint32_t& first_write);
     void make_spare();
     void spare_done(const DiskResult& result);
+    void remove_spare(const std::string& path);
     void batch_done(const DiskResult& result);
     void activation_failed();
     void purge_done(const DiskResult& result);

@@ -101,39 +101,59 @@ std::vector<std::optional<Position>> stops(const std::vector<Found>& segments) {
     return all;
 }
 
+// The end of the log, as it must be on the disk.
+struct LastBatch {
+    uint64_t offset = 0;
+    Buffer bytes;
+};
+
+// `last_batch` is filled in if this is the last segment.
 Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Position>& until,
-                          const Position& snapshot, Recovered& recovered) {
+                          const Position& snapshot, Recovered& recovered, LastBatch& last_batch) {
+    const Position& start = segment.header.start;
+    Error foreign{.text = segment.path + ": the snapshot of zxid " + hex(snapshot.zxid) +
+                          " was not taken of this log"};
+    if (start.zxid == snapshot.zxid && start != snapshot) return foreign;
     Buffer bytes;
     Result<size_t> got = io.read_at(segment.path, 0, {bytes.grow(segment.size), segment.size});
     if (!got) return got.error();
     bytes.truncate(*got);
     Buffer reply;
     State& state = *recovered.state;
-    return read_segment(bytes.bytes(), segment.header, segment.path, until,
-                        [&](const Entry& entry, uint64_t checksum) -> Result<void> {
-                            if (entry.zxid == snapshot.zxid &&
-                                (entry.term != snapshot.term || checksum != snapshot.checksum))
-                                return Error{.text = segment.path + ": the snapshot of zxid " +
-                                                     hex(snapshot.zxid) +
-                                                     " was not taken of this log"};
-                            if (entry.zxid <= state.zxid()) return {};
-                            if (entry.zxid != state.zxid() + 1)
-                                return Error{.text = segment.path + ": the log goes on at zxid " +
-                                                     hex(entry.zxid) + ", the state ends at " +
-                                                     hex(state.zxid())};
-                            reply.clear();
-                            state.apply(entry, reply);
-                            ++recovered.entries;
-                            return {};
-                        });
+    auto apply = [&](const Entry& entry, uint64_t checksum) -> Result<void> {
+        if (entry.zxid == snapshot.zxid &&
+            (entry.term != snapshot.term || checksum != snapshot.checksum))
+            return foreign;
+        if (entry.zxid <= state.zxid()) return {};
+        if (entry.zxid != state.zxid() + 1)
+            return Error{.text = segment.path + ": the log goes on at zxid " + hex(entry.zxid) +
+                                 ", the state ends at " + hex(state.zxid())};
+        reply.clear();
+        state.apply(entry, reply);
+        ++recovered.entries;
+        return {};
+    };
+    Result<SegmentEnd> end =
+        read_segment(bytes.bytes(), segment.header, segment.path, until, apply);
+    if (!end || until) return end;
+    last_batch.offset = end->batch_offset;
+    last_batch.bytes.append(
+        bytes.bytes().subspan(end->batch_offset, end->offset - end->batch_offset));
+    return end;
 }
 
 // The log's part of recovery. `last`: of the snapshot.
-Result<void> read_log(Io& io, const std::vector<Found>& segments, const Position& last,
-                      Recovered& recovered) {
+Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<Found>& segments,
+                      const Position& last, Recovered& recovered, LastBatch& last_batch) {
     LogStart& log = recovered.log;
     log.last = last;
-    if (segments.empty()) return {};
+    if (segments.empty()) {
+        if (last.zxid == 0) return {};
+        return Error{.text = options.log_directory + ": there is no log here, but a snapshot in " +
+                             options.data_directory + "; without the log, what was written after "
+                             "the snapshot would be lost: is dataLogDir right, and its disk "
+                             "mounted?"};
+    }
     if (segments[0].header.start.zxid > last.zxid)
         return Error{.text = segments[0].path + ": the log begins after zxid " +
                              hex(segments[0].header.start.zxid) +
@@ -149,7 +169,7 @@ Result<void> read_log(Io& io, const std::vector<Found>& segments, const Position
         bool skip = until[i] && (until[i]->zxid <= last.zxid ||
                                  until[i]->zxid <= segment.header.start.zxid);
         if (skip) continue;
-        Result<SegmentEnd> read = replay(io, segment, until[i], last, recovered);
+        Result<SegmentEnd> read = replay(io, segment, until[i], last, recovered, last_batch);
         if (!read) return read.error();
         end = *read;
     }
@@ -165,14 +185,21 @@ Result<void> read_log(Io& io, const std::vector<Found>& segments, const Position
     return {};
 }
 
-// Only the last segment can hold a batch that was never synced.
+// Only the last batch was perhaps never synced; but with forceSync=no, until now, none was.
 Result<void> sync_what_was_read(Io& io, const RecoveryOptions& options,
-                                const std::vector<Found>& segments) {
+                                const std::vector<Found>& segments, const LastBatch& last_batch) {
     std::vector<DiskOp> ops;
     auto add = [&](DiskOpKind kind, const std::string& path) {
         ops.push_back({.kind = kind, .path = path, .to = {}, .offset = 0, .size = 0, .data = {}});
     };
-    if (!segments.empty()) add(DiskOpKind::sync, segments.back().path);
+    for (const Found& segment : segments) {
+        if (&segment == &segments.back() && !last_batch.bytes.empty()) {
+            add(DiskOpKind::write, segment.path);
+            ops.back().offset = last_batch.offset;
+            ops.back().data = last_batch.bytes.bytes();
+        }
+        add(DiskOpKind::sync, segment.path);
+    }
     add(DiskOpKind::sync_dir, options.log_directory);
     if (options.data_directory != options.log_directory)
         add(DiskOpKind::sync_dir, options.data_directory);
@@ -203,12 +230,15 @@ Result<Recovered> recover(Io& io, const RecoveryOptions& options) {
         return loaded.error();
     Result<std::vector<Found>> found = find_segments(io, options);
     if (!found) return found.error();
-    if (Result<void> read = read_log(io, *found, last, recovered); !read) return read.error();
+    LastBatch last_batch;
+    Result<void> read = read_log(io, options, *found, last, recovered, last_batch);
+    if (!read) return read.error();
     // A snapshot is taken of what is durable: the log alone must get there too.
     if (passed.zxid > recovered.log.last.zxid)
         return Error{.text = passed.why + "; without it there is nothing after zxid " +
                              hex(recovered.log.last.zxid)};
-    if (Result<void> synced = sync_what_was_read(io, options, *found); !synced)
+    if (Result<void> synced = sync_what_was_read(io, options, *found, last_batch);
+        !synced)
         return synced.error();
     return recovered;
 }

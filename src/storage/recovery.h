@@ -6,7 +6,11 @@
 // error that names file and offset, and nothing is changed.
 //
 // What was read is synced before anybody hears of it: a killed process may have left its last batch
-// in the system's memory only.
+// in the system's memory only. That batch is even written again: where the sync of it failed, and
+// ended the process, the system may take its pages for clean, and a second sync does nothing.
+//
+// A log is there as soon as there is a snapshot. Snapshots alone are refused: the log's disk may not
+// be mounted.
 //
 //     snapshot.<zxid>  +  log.<n> log.<n+1> ...  -->  State, LogStart
 

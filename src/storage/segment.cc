@@ -13,7 +13,6 @@ namespace zk {
 namespace {
 
 constexpr std::string_view magic = "ZKDLOG\r\n";
-constexpr uint32_t payload_size_max = 1u << 30;
 
 uint32_t tag_of(uint64_t seed) { return static_cast<uint32_t>(seed >> 48) << 16; }
 
@@ -33,8 +32,7 @@ std::optional<Record> record_at(Bytes file, size_t offset, uint64_t seed) {
     uint32_t length = load_u32(at + 8);
     uint32_t kind = load_u32(at + 12) ^ tag_of(seed);
     if (kind > 0xffff) return std::nullopt;
-    if (length > payload_size_max || file.size() - offset - record_head_size < length)
-        return std::nullopt;
+    if (file.size() - offset - record_head_size < length) return std::nullopt;
     Record record{.checksum = load_u64(at),
                   .length = length,
                   .kind = kind,
@@ -181,6 +179,7 @@ Result<SegmentEnd> read_segment(
                    .chain = header.start.checksum,
                    .batch = header.batch_before,
                    .offset = segment_header_size,
+                   .batch_offset = segment_header_size,
                    .torn_bytes = 0,
                    .batch_ended = true};
     if (file.size() < header.size)
@@ -208,6 +207,7 @@ Result<SegmentEnd> read_segment(
             end.last.zxid = entry.zxid;
             end.last.checksum = record->checksum;
         }
+        if (end.batch_ended) end.batch_offset = end.offset;
         end.chain = record->checksum;
         end.batch = record->batch;
         end.batch_ended = (record->kind & record_last_of_batch) != 0;

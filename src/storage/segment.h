@@ -75,6 +75,7 @@ struct SegmentEnd {
     uint64_t chain = 0;        // checksum of the last good record, an entry's or an end mark's
     uint64_t batch = 0;        // of that record
     uint64_t offset = 0;       // behind it
+    uint64_t batch_offset = 0;  // where its batch begins
     uint64_t torn_bytes = 0;   // behind that, up to the last byte that is not zero
     bool batch_ended = true;   // the last good record was the last of its batch
 };

@@ -18,7 +18,6 @@ constexpr size_t chunk_head_size = 16;
 constexpr size_t trailer_size = 16;
 constexpr size_t chunk_size = 1u << 20;
 constexpr uint32_t section_footer = ~0u;
-constexpr uint32_t chunk_size_max = 1u << 30;
 
 Error damage(const std::string& path, uint64_t offset, const std::string& what) {
     return Error{.text = path + ": damaged at offset " + std::to_string(offset) + ": " + what};
@@ -193,7 +192,7 @@ Result<uint64_t> load_chunk(Source& from, uint64_t offset, uint64_t number, uint
     uint32_t section = load_u32(from.bytes.data());
     uint32_t length = load_u32(from.bytes.data() + 4);
     uint64_t checksum = load_u64(from.bytes.data() + 8);
-    if (length > chunk_size_max || length > end - offset - chunk_head_size)
+    if (length > end - offset - chunk_head_size)
         return damage(from.path, offset, "a chunk longer than the file");
     if (Result<void> got = from.read(offset + chunk_head_size, length); !got) return got.error();
     if (chunk_checksum(from.seed, number, section, from.bytes.bytes()) != checksum)

@@ -91,6 +91,7 @@ Result<std::optional<StateRecord>> load_record(Io& io, const std::string& direct
     Result<std::vector<std::string>> names = io.list(directory);
     if (!names) return names.error();
     std::optional<StateRecord> best;
+    std::optional<Error> unreadable;
     bool any = false;
     bool alike = true;
     for (int number : {1, 2}) {
@@ -102,13 +103,18 @@ Result<std::optional<StateRecord>> load_record(Io& io, const std::string& direct
         any = true;
         uint8_t bytes[record_size];
         Result<size_t> got = io.read_at(path, 0, bytes);
-        if (!got) return got.error();
+        if (!got) {
+            unreadable = got.error();
+            alike = false;
+            continue;
+        }
         if (of_other_format(Bytes(bytes, *got)))
             return Error{.text = path + ": it is of a format that this version does not read"};
         std::optional<StateRecord> record = decode(Bytes(bytes, *got));
         alike = alike && record && (!best || *record == *best);
         if (record && (!best || record->sequence > best->sequence)) best = record;
     }
+    if (unreadable && !best) return *unreadable;
     if (any && !best)
         return Error{.text = directory + ": neither vote.1 nor vote.2 is whole; this node does not "
                                          "know who it is"};
