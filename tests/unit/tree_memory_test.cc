@@ -1,0 +1,261 @@
+// tree_memory_test.cc -- what the tree keeps behind the stats: numbers that are used again,
+// families of thousands, the digest, and changes that are taken back.
+
+#include <random>
+#include <set>
+
+#include "state/tree.h"
+#include "world.h"
+
+using namespace zk;
+using namespace zk::test;
+
+namespace {
+
+// All that can be seen of a state, but for the order of children.
+std::string picture(World& world) {
+    const State& state = world.state;
+    std::string text = std::to_string(state.digest()) + " " + std::to_string(state.tree.count()) +
+                       " " + std::to_string(state.tree.data_bytes()) + " " +
+                       std::to_string(state.tree.ephemeral_count()) + "\n";
+    std::set<std::string> lines;
+    int64_t depth = 0;
+    for (ZnodeId id = Tree::root; id != 0; id = state.tree.next_in_walk(id, depth)) {
+        Buffer line;
+        write_text(line, state.tree.path(id));
+        write_buffer(line, state.tree.data(id));
+        encode(line, state.tree.stat(id));
+        line.append(state.acls.bytes(state.tree[id].acl));
+        line.i32(state.tree.raw_cversion(id));
+        line.i64(state.tree.owner(id));
+        lines.emplace(line.text());
+    }
+    for (const std::string& line : lines) text += line;
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("a deleted znode's number is used again, but not within the same entry") {
+    World world;
+    world.create("/a");
+    const Tree& tree = world.state.tree;
+    ZnodeId first = tree.find("/a");
+    world.remove("/a");
+    world.create("/b", "nothing of a");
+    CHECK(tree.find("/b") == first);
+    CHECK(tree.find("/a") == 0);
+    CHECK(world.data("/b") == "nothing of a");
+    CHECK(world.stat("/b").cversion == 0);
+    world.multi(Multi().remove("/b").create({.path = "/c"}));
+    CHECK(tree.find("/c") != first);
+    world.create("/d");
+    CHECK(tree.find("/d") == first);
+}
+
+TEST_CASE("a number used again has nothing of who had it before") {
+    World world;
+    world.create({.path = "/e", .flags = 1, .acls = open_acl(perm::read)});
+    ZnodeId number = world.state.tree.find("/e");
+    world.remove("/e");
+    world.create("/p");
+    REQUIRE(world.state.tree.find("/p") == number);
+    Stat stat = world.stat("/p");
+    CHECK(stat.ephemeral_owner == 0);
+    CHECK(stat.aversion == 0);
+    CHECK(stat.pzxid == stat.czxid);
+    CHECK(world.create("/p/child").err == Err::ok);
+    world.close();
+    CHECK(world.state.tree.find("/p") == number);
+}
+
+TEST_CASE("paths of one name in different places are different znodes") {
+    World world;
+    for (const char* path : {"/a", "/a/a", "/a/a/a", "/b", "/b/a"}) world.create(path, path);
+    for (const char* path : {"/a", "/a/a", "/a/a/a", "/b", "/b/a"}) CHECK(world.data(path) == path);
+    CHECK(world.exists("/b/a/a").err == Err::no_node);
+    CHECK(world.exists("/aa").err == Err::no_node);
+    CHECK(world.exists("/a/a/").err == Err::no_node);
+    CHECK(world.exists("a").err == Err::no_node);
+    CHECK(world.exists("").err == Err::ok);  // the root, to reads
+}
+
+TEST_CASE("a family of thousands shrinks and grows without losing anybody") {
+    World world;
+    world.create("/p");
+    std::set<std::string> names;
+    for (int i = 0; i < 5000; ++i) {
+        names.insert(std::to_string(i));
+        world.create("/p/" + std::to_string(i));
+    }
+    std::minstd_rand chance(1);
+    while (names.size() > 20) {
+        auto victim = names.lower_bound(std::to_string(chance() % 5000));
+        if (victim == names.end()) victim = names.begin();
+        REQUIRE(world.remove("/p/" + *victim).err == Err::ok);
+        names.erase(victim);
+    }
+    CHECK(world.children("/p").sorted() == Strings(names.begin(), names.end()));
+    CHECK(world.stat("/p").num_children == 20);
+    CHECK(world.stat("/p").cversion == 2 * 5000 - 20);
+    for (int i = 5000; i < 5100; ++i) {
+        names.insert(std::to_string(i));
+        world.create("/p/" + std::to_string(i));
+    }
+    CHECK(world.children("/p").sorted() == Strings(names.begin(), names.end()));
+    for (const std::string& name : names) world.remove("/p/" + name);
+    CHECK(world.children("/p").texts().empty());
+    CHECK(world.remove("/p").err == Err::ok);
+}
+
+TEST_CASE("getAllChildrenNumber counts what is below, however deep") {
+    World world;
+    for (const char* path : {"/a", "/a/b", "/a/b/c", "/a/b/c/d", "/a/e", "/ab"}) world.create(path);
+    auto below = [&](std::string_view path) {
+        Answer answer = world.read(Op::get_all_children_number, text_body(path));
+        REQUIRE(answer.err == Err::ok);
+        return answer.reader().i32();
+    };
+    CHECK(below("/a") == 4);
+    CHECK(below("/a/b") == 2);
+    CHECK(below("/a/e") == 0);
+    CHECK(below("/") == 6 + 3);
+    CHECK(world.read(Op::get_all_children_number, text_body("/x")).err == Err::no_node);
+}
+
+TEST_CASE("the bytes of all paths and data are counted") {
+    World world;
+    uint64_t before = world.state.tree.data_bytes();
+    uint32_t count = world.state.tree.count();
+    world.create("/abc", "12345");
+    CHECK(world.state.tree.data_bytes() == before + 4 + 5);
+    CHECK(world.state.tree.count() == count + 1);
+    world.set("/abc", "1");
+    CHECK(world.state.tree.data_bytes() == before + 4 + 1);
+    world.create({.path = "/n", .data = std::nullopt});
+    CHECK(world.state.tree.data_bytes() == before + 4 + 1 + 2);
+    world.remove("/abc");
+    world.remove("/n");
+    CHECK(world.state.tree.data_bytes() == before);
+    CHECK(world.state.tree.count() == count);
+}
+
+TEST_CASE("every kind of change makes another digest, and a refused one does not") {
+    World world;
+    std::set<uint64_t> seen;
+    auto is_new = [&] { return seen.insert(world.state.digest()).second; };
+    is_new();
+    world.create("/a");
+    CHECK(is_new());
+    world.create("/a/b", "", 1);
+    CHECK(is_new());
+    world.set("/a", "x");
+    CHECK(is_new());
+    world.set("/a", "x");
+    CHECK(is_new());
+    world.set_acl("/a", open_acl());
+    CHECK(is_new());
+    world.set_acl("/a", open_acl(perm::all & ~perm::write));
+    CHECK(is_new());
+    world.remove("/a/b");
+    CHECK(is_new());
+    Client other = world.connect(2);
+    CHECK(is_new());
+    world.expire(other);
+    CHECK(!is_new());  // sessions alone come back to where they were
+    world.rules({.enforce_quota = true});
+    CHECK(is_new());
+    world.create("/a");
+    world.set("/a", "y");
+    world.remove("/a", 77);
+    CHECK(!is_new());
+}
+
+TEST_CASE("null data and empty data have different digests") {
+    World null;
+    World empty;
+    null.create({.path = "/a", .data = std::nullopt});
+    empty.create("/a", "");
+    CHECK(null.state.digest() != empty.state.digest());
+    CHECK(null.state.tree.count() == empty.state.tree.count());
+}
+
+TEST_CASE("the digest does not depend on the order in which siblings came") {
+    World one;
+    World two;
+    one.multi(Multi().create({.path = "/a"}).create({.path = "/b"}).create({.path = "/c"}));
+    two.multi(Multi().create({.path = "/c"}).create({.path = "/a"}).create({.path = "/b"}));
+    CHECK(one.children("/").texts() != two.children("/").texts());
+    CHECK(one.state.digest() == two.state.digest());
+    one.remove("/a");
+    two.remove("/b");
+    CHECK(one.state.digest() != two.state.digest());
+}
+
+TEST_CASE("changes that are taken back leave no trace") {
+    World world;
+    world.rules({.extended_types = true});
+    Client other = world.connect(2);
+    world.create("/p", "data");
+    world.create("/p/old", "old data");
+    world.create("/p/e", "mine", 1);
+    world.create({.path = "/p/c"}, Op::create_container);
+    world.create({.path = "/p/acl", .acls = open_acl(perm::all & ~perm::write)});
+    std::string before = picture(world);
+
+    Multi multi;
+    multi.create({.path = "/p/new", .data = "x"})
+        .create({.path = "/p/new/deeper", .flags = 1})
+        .set("/p", "longer than before")
+        .set("/p", "")
+        .set("/p/old", "new data")  // as long as before
+        .remove("/p/old")
+        .create({.path = "/p/old", .acls = open_acl(perm::read)})
+        .remove("/p/e")
+        .create({.path = "/p/e", .flags = 3})
+        .remove("/p/c")
+        .create({.path = "/p/c", .flags = 2}, Op::create_container)
+        .remove("/p/acl")
+        .remove("/p/new/deeper")
+        .remove("/p/new");
+    SUBCASE("once") {
+        world.multi(Multi(multi).check("/nothing"));
+        CHECK(picture(world) == before);
+    }
+    SUBCASE("again and again, and the same is possible later") {
+        for (int i = 0; i < 50; ++i) world.multi(Multi(multi).check("/nothing"));
+        CHECK(picture(world) == before);
+        CHECK(results_of(world.multi(multi)).at(10) == "15:/p/c0000000007");
+        CHECK(picture(world) != before);
+    }
+    SUBCASE("cut off after each operation in turn") {
+        Reader in(as_bytes(multi.bytes));
+        while (in.left() > 0) {
+            MultiHeader header;
+            decode(in, header);
+            CreateRequest create;
+            PathVersion remove;
+            SetDataRequest set;
+            switch (static_cast<Op>(header.type)) {
+            case Op::remove: decode(in, remove); break;
+            case Op::set_data: decode(in, set); break;
+            default: decode(in, create, false); break;
+            }
+            REQUIRE(in.ok());
+            size_t size = multi.bytes.size() - in.left();
+            world.multi(Multi{.bytes = multi.bytes.substr(0, size)}.check("/nothing"));
+            CHECK(picture(world) == before);
+        }
+    }
+    // Lists of ephemerals and containers are whole as well.
+    world.close();
+    CHECK(!world.state.tree.find("/p/e"));
+    CHECK(world.state.tree.ephemeral_count() == 0);
+    world.as(other);
+    CHECK(world.state.reapable.count == 1);
+    for (const std::string& name : world.children("/p").texts())
+        CHECK(world.remove("/p/" + name).err == Err::ok);
+    CHECK(world.state.reapable.count == 0);
+    CHECK(world.remove("/p").err == Err::ok);
+    CHECK(world.state.tree.count() == 4);
+}
