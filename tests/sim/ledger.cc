@@ -35,6 +35,8 @@ void Ledger::add(const std::string& path, Bytes bytes, uint64_t batch) {
     logged.path = path;
     logged.batch = batch;
     uint64_t zxid = load_u64(bytes.data() + 8);
+    // What a start has found it may write again, as it was.
+    if (const Logged* same = find(zxid); same != nullptr && same->bytes == as_text(bytes)) return;
     if (entries_.empty()) first_ = zxid;
     if (zxid <= acknowledged_)
         return story_.fail("zxid %llu is written anew, yet it was acknowledged (up to %llu): lost",

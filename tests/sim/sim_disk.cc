@@ -182,7 +182,7 @@ SimDisk::Inode* SimDisk::find(const std::string& path) {
     return found == names_.end() ? nullptr : &inodes_[found->second];
 }
 
-// Decides for each unsynced sector whether it reached the disk. The rest is as it was before.
+// Decides for each unsynced sector whether it reached the disk, and takes all for written.
 void SimDisk::settle(Inode& inode, uint64_t keep_permille) {
     bool keep_size = inode.now.size() == inode.safe.size() || chance_.permille(keep_permille);
     if (keep_size) inode.safe.resize(inode.now.size(), 0);
@@ -195,7 +195,6 @@ void SimDisk::settle(Inode& inode, uint64_t keep_permille) {
             at = next;
         }
     }
-    inode.now = inode.safe;
     inode.dirty.clear();
 }
 
@@ -215,7 +214,10 @@ void SimDisk::lose_power() {
     for (const auto& [path, inode] : names_) drop_link(inode);
     names_ = safe_names_;
     for (const auto& [path, inode] : names_) ++inodes_[inode].links;
-    for (auto& [number, inode] : inodes_) settle(inode, keep_permille);
+    for (auto& [number, inode] : inodes_) {
+        settle(inode, keep_permille);
+        inode.now = inode.safe;
+    }
 }
 
 uint64_t SimDisk::used() const {

@@ -12,7 +12,8 @@
 // nothing but what it had not asked for yet.
 //
 // Fails where it is told to: no room (`capacity`), and `fail_next`. A sync that fails may have
-// written any of its sectors and forgets that the others are unwritten, as Linux does.
+// written any of its sectors and forgets that the others are unwritten, as Linux does: they can be
+// read until the power is lost, and a later sync does nothing for them.
 
 #pragma once
 
