@@ -2,6 +2,8 @@
 
 #include "node/core.h"
 
+#include <cstring>
+
 namespace zk {
 
 namespace {
@@ -204,6 +206,10 @@ void Core::clocks() {
     last_tick_us_ = now_us_;
     log_->tick(now_us_);
     if (stage_ != StopStage::running) return;
+    if (rules_cut_ && !log_->full()) {
+        rules_cut_ = false;
+        propose_rules();
+    }
     expire_handshakes();
     expire_sessions();
     reap();
@@ -336,6 +342,9 @@ void Core::flush() {
 }
 
 void Core::disk_done(Lane lane, uint64_t ticket, const DiskResult& result) {
+    if (lane == Lane::bulk && ticket == purge_ticket && result.error != 0)
+        LOG(warn, "removing old snapshots in %s failed: %s; the next start tries again",
+            config_.data_dir.c_str(), strerror(result.error));
     if (!log_->on_disk(lane, ticket, result)) return;
     if (lane == Lane::log) metrics_.fsync_ms.add(result.took_us / 1000);
 }
@@ -348,6 +357,7 @@ void Core::cut_back_log() {
     for (const Entry& entry : cut) {
         ++metrics_.entries_refused_full;
         if (entry.origin.node == 0) {
+            rules_cut_ = rules_cut_ || entry.op == entry_op::rules;
             SessionSlot slot = state_->sessions.find(entry.session);
             if (slot != 0) state_->sessions.touch(slot, clock_ms());
             continue;
@@ -372,6 +382,8 @@ void Core::maybe_snapshot() {
     uint64_t bytes = log_->appended_bytes() - log_bytes_at_snapshot_;
     bool due = entries >= config_.snapshot_entries ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
+    // A full disk waits for no threshold, where a purge would make room.
+    due = due || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
     if (!due || entries == 0) return;
     snapshot_next_zxid_ = state_->zxid();
     snapshot_started_us_ = now_us_;
@@ -408,7 +420,8 @@ void Core::snapshot_done(const Result<void>& result) {
     purge();
 }
 
-// Keeps the newest few snapshots, and the log from the oldest of them on.
+// Keeps the newest few snapshots, and the log from the oldest of them on; all of the log while they
+// are fewer, lest all hang on one file. Where there is no room there is no choice.
 void Core::purge() {
     next_purge_us_ = now_us_ + config_.purge_interval_ms * 1000;
     if (config_.purge_interval_ms == 0 || snapshots_.empty()) return;
@@ -424,7 +437,7 @@ void Core::purge() {
         snapshots_.erase(snapshots_.begin());
     }
     if (!ops.empty()) io_.submit(Lane::bulk, purge_ticket, std::move(ops));
-    log_->purge(snapshots_.front());
+    if (snapshots_.size() >= keep || log_->full()) log_->purge(snapshots_.front());
 }
 
 void Core::stop() {

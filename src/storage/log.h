@@ -95,6 +95,7 @@ public:
     // for good before the next: a crash in between must not leave a gap.
     void purge(uint64_t zxid);
     uint64_t file_bytes() const;
+    size_t file_count() const { return segments_.size(); }
     uint64_t appended_bytes() const { return appended_bytes_; }
 
 private:

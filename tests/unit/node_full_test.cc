@@ -1,0 +1,175 @@
+// node_full_test.cc -- a node on a disk that is full: it gets out of that by itself, and what it
+// was to do meanwhile is done in the end.
+
+#include <doctest/doctest.h>
+
+#include "memory_io.h"
+#include "node/node.h"
+#include "state/rules.h"
+#include "storage/recovery.h"
+#include "wire/records.h"
+
+using namespace zk;
+
+namespace {
+
+// One node and one client of it. Replies are kept as they were sent.
+struct Server final : MemoryIo {
+    Config config;
+    std::unique_ptr<Node> node;
+    Buffer replies;
+    int32_t xid = 0;
+    uint64_t taken = 0;  // snapshots
+
+    Server() {
+        log_set_sink([](LogLevel, std::string_view) {});
+        config.data_dir = "d";
+        config.segment_bytes = 64 * 1024;
+    }
+    ~Server() override { log_set_sink(nullptr); }
+
+    size_t send(ClientId, Buffer& bytes) override {
+        replies.append(bytes.bytes());
+        return 0;
+    }
+    Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
+                               const void* job) override {
+        ++taken;
+        return MemoryIo::fork_snapshot(path, write, job);
+    }
+
+    void turns(int many) {
+        for (int i = 0; i < many; ++i) {
+            clock_us += 50'000;
+            uint64_t before = taken;
+            node->turn();
+            if (taken > before) node->on_snapshot({});
+            finish([this](Lane lane, uint64_t ticket, const DiskResult& result) {
+                node->on_disk(lane, ticket, result);
+            });
+        }
+    }
+    void start() {
+        submitted.clear();
+        node = std::make_unique<Node>(*this, config);
+        Result<void> started = node->start();
+        REQUIRE_MESSAGE(started.has_value(), (started ? "" : started.error().text));
+        turns(4);
+    }
+    void connect() {
+        REQUIRE(node->on_open(1, {}));
+        Buffer hello;
+        uint8_t password[password_size] = {};
+        encode(hello, ConnectRequest{.timeout_ms = 30'000, .password = password});
+        ask(hello);
+        REQUIRE(replies.size() > 0);
+    }
+    void ask(const Buffer& frame) {
+        Buffer bytes;
+        bytes.u32(static_cast<uint32_t>(frame.size()));
+        bytes.append(frame.bytes());
+        replies.clear();
+        node->on_bytes(1, bytes.bytes());
+        turns(4);
+    }
+    Err answer() {
+        REQUIRE(replies.size() >= 20);
+        return static_cast<Err>(load_u32(replies.data() + 16));
+    }
+    Err create(const std::string& path, size_t size) {
+        Buffer acls;
+        Acl all{.perms = 31, .scheme = "world", .id = "anyone"};
+        write_acls(acls, {&all, 1});
+        std::string data(size, 'x');
+        Buffer frame;
+        frame.i32(++xid);
+        frame.i32(static_cast<int32_t>(Op::create));
+        encode(frame, CreateRequest{.path = path, .data = as_bytes(data), .acls = acls.bytes()},
+               false);
+        ask(frame);
+        return answer();
+    }
+    Err remove(const std::string& path) {
+        Buffer frame;
+        frame.i32(++xid);
+        frame.i32(static_cast<int32_t>(Op::remove));
+        encode(frame, PathVersion{.path = path, .version = -1});
+        ask(frame);
+        return answer();
+    }
+    std::unique_ptr<State> state_on_disk() {
+        Result<std::optional<StateRecord>> record = load_record(*this, "d");
+        REQUIRE(record.has_value());
+        Result<Recovered> found = recover(*this, {.data_directory = "d", .log_directory = "d",
+                                                  .ensemble = (*record)->ensemble,
+                                                  .seed = (*record)->seed});
+        REQUIRE(found.has_value());
+        return std::move(found->state);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a disk that the log has filled is cleared by a snapshot that was not due yet") {
+    Server server;
+    server.room = 64 + 64 + (1u << 20) + 3 * 64 * 1024;
+    server.start();
+    server.connect();
+    int made = 0;
+    while (made < 2000 && server.create("/n" + std::to_string(made), 4000) == Err::ok) ++made;
+    REQUIRE(made < 2000);
+    CHECK(server.answer() == Err::system_error);
+    for (int i = 0; i < made; ++i) server.remove("/n" + std::to_string(i));
+    server.turns(100);
+    CHECK(server.taken > 0);
+    CHECK(server.create("/again", 4000) == Err::ok);
+    // And not again and again, when that frees nothing.
+    server.room = 0;
+    made = 0;
+    while (made < 2000 && server.create("/m" + std::to_string(made), 4000) == Err::ok) ++made;
+    server.turns(100);
+    uint64_t before = server.taken;
+    server.turns(1000);
+    CHECK(server.taken <= before + 3);
+}
+
+TEST_CASE("rules for which there was no room are proposed again when there is") {
+    Server server;
+    server.config.purge_interval_ms = 0;
+    server.start();
+    server.connect();
+    server.room = 0;
+    for (int i = 0; server.create("/n" + std::to_string(i), 5000) == Err::ok; ++i) continue;
+    for (int i = 0; server.remove("/n" + std::to_string(i)) != Err::system_error; ++i) continue;
+    REQUIRE_FALSE(server.state_on_disk()->rules.skip_acl);
+    server.config.skip_acl = true;
+    server.start();
+    CHECK_FALSE(server.state_on_disk()->rules.skip_acl);
+    server.room = ~uint64_t{0};
+    server.turns(100);
+    server.connect();
+    CHECK(server.create("/again", 10) == Err::ok);
+    CHECK(server.state_on_disk()->rules.skip_acl);
+}
+
+TEST_CASE("the first snapshot is not yet all that a node can start from") {
+    Server server;
+    server.config.snapshot_entries = 20;
+    server.config.segment_bytes = 8192;
+    server.start();
+    server.connect();
+    std::vector<std::string> snapshots;
+    for (int i = 0; i < 200; ++i) {
+        REQUIRE(server.create("/n" + std::to_string(i), 1000) == Err::ok);
+        snapshots.clear();
+        for (const auto& [path, bytes] : server.files)
+            if (path.starts_with("d/snapshot.")) snapshots.push_back(path);
+        // The newest one is damaged: nothing is lost.
+        if (snapshots.empty() || i % 10 != 0) continue;
+        server.files[snapshots.back()][100] ^= 1;
+        CHECK(server.state_on_disk()->tree.find("/n" + std::to_string(i)) != 0);
+        server.files[snapshots.back()][100] ^= 1;
+    }
+    CHECK(snapshots.size() == 3);
+    CHECK_FALSE(server.files.contains("d/" + segment_name(1)));
+}
