@@ -101,6 +101,17 @@ void read_settings(const Asked& asked, Settings& settings) {
     check_config(settings);
 }
 
+// One that is new is there for good when its parent is on the disk. Returns an errno, or 0.
+int make_one_directory(const std::string& path) {
+    if (mkdir(path.c_str(), 0750) != 0) return errno;
+    size_t slash = path.rfind('/');
+    std::string parent = slash == 0 ? "/" : slash == std::string::npos ? "." : path.substr(0, slash);
+    int file = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = file >= 0 && fsync(file) == 0 ? 0 : errno;
+    if (file >= 0) close(file);
+    return error;
+}
+
 bool make_directory(const std::string& path, bool create, const char* key) {
     struct stat found{};
     if (stat(path.c_str(), &found) == 0) {
@@ -115,10 +126,19 @@ bool make_directory(const std::string& path, bool create, const char* key) {
     // With its parents, as ZooKeeper makes it.
     for (size_t slash = path.find('/', 1); slash != std::string::npos;
          slash = path.find('/', slash + 1))
-        mkdir(path.substr(0, slash).c_str(), 0750);
-    if (mkdir(path.c_str(), 0750) == 0 || errno == EEXIST) return true;
-    LOG(error, "%s %s cannot be made: %s", key, path.c_str(), strerror(errno));
+        make_one_directory(path.substr(0, slash));
+    int error = make_one_directory(path);
+    if (error == 0 || error == EEXIST) return true;
+    LOG(error, "%s %s cannot be made: %s", key, path.c_str(), strerror(error));
     return false;
+}
+
+// However they are written.
+bool same_directory(const std::string& one, const std::string& other) {
+    struct stat first{};
+    struct stat second{};
+    return stat(one.c_str(), &first) == 0 && stat(other.c_str(), &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
 // Two servers on one directory would ruin it. The lock goes when the process does.
@@ -143,6 +163,13 @@ bool lock_directory(const std::string& path) {
                    pwrite(file, pid, static_cast<size_t>(size), 0) == size;
     if (!written) LOG(warn, "%s: %s", name.c_str(), strerror(errno));
     return true;  // and the descriptor stays open for good
+}
+
+// Whoever starts us without stdin, stdout or stderr must not find our messages in our files.
+void open_standard_files() {
+    int file = open("/dev/null", O_RDWR);
+    while (file >= 0 && file < STDERR_FILENO) file = dup(file);
+    if (file > STDERR_FILENO) close(file);
 }
 
 void set_up_process() {
@@ -182,7 +209,7 @@ int serve(const Config& config) {
     if (!make_directory(config.data_dir, config.create_directories, "dataDir")) return exit_data;
     if (!make_directory(log_dir, config.create_directories, "dataLogDir")) return exit_data;
     if (!lock_directory(config.data_dir)) return exit_data;
-    if (log_dir != config.data_dir && !lock_directory(log_dir)) return exit_data;
+    if (!same_directory(log_dir, config.data_dir) && !lock_directory(log_dir)) return exit_data;
     if (!config.force_sync)
         LOG(warn, "forceSync=no: NOTHING IS SAFE ON DISK when it is acknowledged; "
                   "a crash of the machine loses data");
@@ -210,6 +237,7 @@ int serve(const Config& config) {
 }  // namespace
 
 int main(int count, char** words) {
+    open_standard_files();
     Asked asked = parse(count, words);
     if (asked.help) {
         fputs(usage, stdout);

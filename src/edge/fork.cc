@@ -40,17 +40,26 @@ bool failed(ChildFile& out, const char* what) {
     return false;
 }
 
+// What failed to reach the disk is told once: here, or by the sync at the end. Where this call does
+// not work at all, that sync has all of the work.
+bool write_back(ChildFile& out, uint64_t from, uint64_t to, unsigned flags) {
+    off64_t at = static_cast<off64_t>(from);
+    if (sync_file_range(out.file, at, static_cast<off64_t>(to - from), flags) == 0) return true;
+    bool unknown = errno == ENOSYS || errno == EINVAL || errno == EPERM || errno == EOPNOTSUPP;
+    return unknown || failed(out, "writing");
+}
+
 // Keeps at most two slices between memory and disk, so that a sync of the log, which may have to
 // wait for them, does not wait long.
-void start_writeback(ChildFile& out) {
-    if (out.written - out.started < writeback_bytes) return;
-    off64_t before = static_cast<off64_t>(out.started);
-    sync_file_range(
-        out.file, 0, before,
-        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-    sync_file_range(out.file, before, static_cast<off64_t>(out.written) - before,
-                    SYNC_FILE_RANGE_WRITE);
+bool start_writeback(ChildFile& out) {
+    if (out.written - out.started < writeback_bytes) return true;
+    constexpr unsigned all =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    // A length of 0 would mean all that there is.
+    bool good = (out.started == 0 || write_back(out, 0, out.started, all)) &&
+                write_back(out, out.started, out.written, SYNC_FILE_RANGE_WRITE);
     out.started = out.written;
+    return good;
 }
 
 bool flush(ChildFile& out) {
@@ -62,8 +71,7 @@ bool flush(ChildFile& out) {
     }
     out.written += out.used;
     out.used = 0;
-    start_writeback(out);
-    return true;
+    return start_writeback(out);
 }
 
 bool sink_write(void* context, Bytes bytes) {
@@ -83,9 +91,14 @@ void close_descriptors() {
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
     if (syscall(SYS_close_range, 3u, ~0u, 0u) == 0) return;
-    rlimit limit{};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    for (int file = 3; file < static_cast<int>(limit.rlim_cur); ++file) close(file);
+    // An old kernel. The limit may be a thousand million, or none: only what is open counts.
+    DIR* listing = opendir("/proc/self/fd");
+    if (listing == nullptr) return;
+    while (const dirent* entry = readdir(listing)) {
+        int file = atoi(entry->d_name);
+        if (file > STDERR_FILENO && file != dirfd(listing)) close(file);
+    }
+    closedir(listing);
 }
 
 // The server's work comes first, and if memory runs out it is the child that should go.
