@@ -134,9 +134,10 @@ bool Core::turn() {
     if (now_us_ - last_turn_us_ > stall_us) last_tick_us_ = now_us_;
     last_turn_us_ = now_us_;
     if (log_->fatal() != nullptr) return false;
-    if (log_->cut_needed()) cut_back_log();
     quorum_->durable(log_->durable_zxid());
     apply_committed();
+    // Not before: the writes of a client's queue are answered in their order.
+    if (log_->cut_needed() && state_->zxid() == log_->durable_zxid()) cut_back_log();
     if (!waiting_.empty()) resume_waiting();
     std::swap(happenings_, taken_);
     for (const Happening& happening : taken_) take(happening);

@@ -76,7 +76,7 @@ struct Server final : MemoryIo {
         REQUIRE(replies.size() >= 20);
         return static_cast<Err>(load_u32(replies.data() + 16));
     }
-    Err create(const std::string& path, size_t size) {
+    Buffer create_frame(const std::string& path, size_t size) {
         Buffer acls;
         Acl all{.perms = 31, .scheme = "world", .id = "anyone"};
         write_acls(acls, {&all, 1});
@@ -86,7 +86,10 @@ struct Server final : MemoryIo {
         frame.i32(static_cast<int32_t>(Op::create));
         encode(frame, CreateRequest{.path = path, .data = as_bytes(data), .acls = acls.bytes()},
                false);
-        ask(frame);
+        return frame;
+    }
+    Err create(const std::string& path, size_t size) {
+        ask(create_frame(path, size));
         return answer();
     }
     Err remove(const std::string& path) {
@@ -172,4 +175,51 @@ TEST_CASE("the first snapshot is not yet all that a node can start from") {
     }
     CHECK(snapshots.size() == 3);
     CHECK_FALSE(server.files.contains("d/" + segment_name(1)));
+}
+
+TEST_CASE("what is cut off a full disk's log is not taken for what was written before it") {
+    Server server;
+    server.config.segment_bytes = 3u << 20;
+    server.config.client_outstanding_max = 100'000;
+    server.start();
+    server.connect();
+    server.room = 0;
+    constexpr int many = 15'000;
+    Buffer bytes;
+    int32_t first = server.xid + 1;
+    for (int i = 0; i < many; ++i) {
+        Buffer frame = server.create_frame("/n" + std::to_string(i), 0);
+        bytes.u32(static_cast<uint32_t>(frame.size()));
+        bytes.append(frame.bytes());
+    }
+    server.replies.clear();
+    server.node->on_bytes(1, bytes.bytes());
+    server.node->turn();
+    // One more waits while those are written: for it, there will be no room.
+    Buffer large = server.create_frame("/large", 900'000);
+    bytes.clear();
+    bytes.u32(static_cast<uint32_t>(large.size()));
+    bytes.append(large.bytes());
+    server.node->on_bytes(1, bytes.bytes());
+    server.node->turn();
+    for (int i = 0; i < 20; ++i) {
+        if (!server.submitted.empty() && i % 3 != 1)
+            server.finish([&](Lane lane, uint64_t ticket, const DiskResult& result) {
+                server.node->on_disk(lane, ticket, result);
+            });
+        server.node->turn();
+    }
+    Reader in(server.replies.bytes());
+    for (int32_t xid = first; xid <= first + many; ++xid) {
+        Reader reply(in.bytes(in.u32()));
+        int32_t got = reply.i32();
+        reply.i64();
+        Err err = static_cast<Err>(reply.i32());
+        REQUIRE(got == xid);
+        REQUIRE_MESSAGE(err == (xid < first + many ? Err::ok : Err::system_error),
+                        "request " << xid - first);
+    }
+    CHECK(in.ok());
+    CHECK(in.left() == 0);
+    CHECK(server.state_on_disk()->tree.find("/large") == 0);
 }
