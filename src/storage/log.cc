@@ -36,7 +36,8 @@ Log::Log(Io& io, LogOptions options, LogStart start)
       durable_batch_(start.batch),
       last_zxid_(start.last.zxid),
       durable_zxid_(start.last.zxid),
-      released_(start.last) {}
+      released_(start.last),
+      appended_bytes_(start.bytes) {}
 
 Result<void> Log::open() {
     now_us_ = io_.now_us();

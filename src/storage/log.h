@@ -51,6 +51,7 @@ struct LogStart {
     uint64_t offset = 0;
     uint64_t chain = 0;
     uint64_t seed = 0;  // its header's checksum
+    uint64_t bytes = 0;  // of the entries that were applied
 };
 
 class Log {
@@ -96,6 +97,7 @@ public:
     void purge(uint64_t zxid);
     uint64_t file_bytes() const;
     size_t file_count() const { return segments_.size(); }
+    // Those that recovery applied are counted too.
     uint64_t appended_bytes() const { return appended_bytes_; }
 
 private:

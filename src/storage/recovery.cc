@@ -6,6 +6,8 @@
 #include <cinttypes>
 #include <cstring>
 
+#include "state/commands.h"
+
 namespace zk {
 
 namespace {
@@ -101,6 +103,16 @@ std::vector<std::optional<Position>> stops(const std::vector<Found>& segments) {
     return all;
 }
 
+// Could a later version have written what this one does not know?
+bool known(int32_t op) {
+    if (op == static_cast<int32_t>(Op::create_session) || op == entry_op::no_op ||
+        op == static_cast<int32_t>(Op::close_session) || op == entry_op::rules ||
+        op == entry_op::attach_session)
+        return true;
+    const Command* command = find_command(op);
+    return command != nullptr && command->write != nullptr;
+}
+
 // The end of the log, as it must be on the disk.
 struct LastBatch {
     uint64_t offset = 0;
@@ -128,9 +140,14 @@ Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Posi
         if (entry.zxid != state.zxid() + 1)
             return Error{.text = segment.path + ": the log goes on at zxid " + hex(entry.zxid) +
                                  ", the state ends at " + hex(state.zxid())};
+        if (!known(entry.op))
+            return Error{.text = segment.path + ": the entry of zxid " + hex(entry.zxid) +
+                                 " is of kind " + std::to_string(entry.op) +
+                                 ", which this version does not know"};
         reply.clear();
         state.apply(entry, reply);
         ++recovered.entries;
+        recovered.log.bytes += record_head_size + encoded_size(entry);
         return {};
     };
     Result<SegmentEnd> end =

@@ -223,3 +223,19 @@ TEST_CASE("what is cut off a full disk's log is not taken for what was written b
     CHECK(in.left() == 0);
     CHECK(server.state_on_disk()->tree.find("/large") == 0);
 }
+
+TEST_CASE("the bytes of the log since the last snapshot count across restarts") {
+    Server server;
+    server.config.snapshot_log_bytes = 100'000;
+    for (int start = 0; start < 5 && server.taken == 0; ++start) {
+        server.start();
+        server.connect();
+        for (int i = 0; i < 6; ++i)
+            CHECK(server.create("/n" + std::to_string(start * 10 + i), 5000) == Err::ok);
+    }
+    CHECK(server.taken == 1);
+    // And a snapshot ends the count.
+    server.start();
+    server.turns(10);
+    CHECK(server.taken == 1);
+}

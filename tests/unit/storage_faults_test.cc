@@ -236,3 +236,16 @@ TEST_CASE("a limit on the size of files is a full disk, not the end") {
     CHECK(site.log->cut_needed());
     CHECK(site.log->durable_zxid() == durable);
 }
+
+TEST_CASE("an entry that this version does not know is refused, not run into") {
+    Site site;
+    site.batch(1);
+    site.log->append({.term = 1, .zxid = 0, .time_ms = 5, .origin = {}, .session = 0, .op = 1999,
+                      .ids = {}, .body = {}});
+    site.log->flush();
+    site.finish();
+    Result<void> started = site.try_restart();
+    REQUIRE_FALSE(started.has_value());
+    CHECK(started.error().text.find("l/log.0000000000000001: ") == 0);
+    CHECK(started.error().text.find("1999") != std::string::npos);
+}
