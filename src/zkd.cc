@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -105,7 +106,7 @@ void read_settings(const Asked& asked, Settings& settings) {
 int make_one_directory(const std::string& path) {
     if (mkdir(path.c_str(), 0750) != 0) return errno;
     size_t slash = path.rfind('/');
-    std::string parent = slash == 0 ? "/" : slash == std::string::npos ? "." : path.substr(0, slash);
+    std::string parent = slash == std::string::npos ? "." : path.substr(0, std::max(slash, 1ul));
     int file = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = file >= 0 && fsync(file) == 0 ? 0 : errno;
     if (file >= 0) close(file);
@@ -141,20 +142,23 @@ bool same_directory(const std::string& one, const std::string& other) {
            first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-// Two servers on one directory would ruin it. The lock goes when the process does.
+// Two servers on one directory would ruin it. The locks go when the process does. There are two:
+// somebody may take the file away, and not every file system locks a directory.
 bool lock_directory(const std::string& path) {
     std::string name = path + "/lock";
+    int directory = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool taken = directory >= 0 && flock(directory, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     int file = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (file < 0) {
         LOG(error, "%s: %s", name.c_str(), strerror(errno));
         return false;
     }
     char pid[32] = {};
-    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    if (taken || flock(file, LOCK_EX | LOCK_NB) != 0) {
         ssize_t size = read(file, pid, sizeof pid - 1);
         pid[size > 0 ? size : 0] = 0;
-        LOG(error, "%s is in use by another zkd, process %.*s", path.c_str(),
-            static_cast<int>(strcspn(pid, "\n")), pid);
+        LOG(error, "%s is in use by another zkd%s%.*s", path.c_str(),
+            size > 0 ? ", process " : "", static_cast<int>(strcspn(pid, "\n")), pid);
         close(file);
         return false;
     }
@@ -162,7 +166,7 @@ bool lock_directory(const std::string& path) {
     bool written = ftruncate(file, 0) == 0 &&
                    pwrite(file, pid, static_cast<size_t>(size), 0) == size;
     if (!written) LOG(warn, "%s: %s", name.c_str(), strerror(errno));
-    return true;  // and the descriptor stays open for good
+    return true;  // and the descriptors stay open for good
 }
 
 // Whoever starts us without stdin, stdout or stderr must not find our messages in our files.

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 
+#include <poll.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ namespace {
 struct Log {
     LogSink sink = log_to_stderr;
     LogLevel least = LogLevel::info;
+    unsigned long dropped = 0;  // lines that stderr had no room for
 };
 
 Log the_log;
@@ -48,11 +50,21 @@ void log_to_stderr(LogLevel level, std::string_view text) {
     localtime_r(&now.tv_sec, &parts);
     char stamp[32];
     strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", &parts);
-    char line[1100];
-    int length = snprintf(line, sizeof line, "%s.%03d %c %.*s\n", stamp,
+    // A pipe that nobody reads must not stop the server.
+    pollfd room{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    if (poll(&room, 1, 0) == 0) {
+        ++the_log.dropped;
+        return;
+    }
+    char missing[64] = "";
+    if (the_log.dropped > 0)
+        snprintf(missing, sizeof missing, " (%lu messages before it were lost)", the_log.dropped);
+    the_log.dropped = 0;
+    char line[1200];
+    int length = snprintf(line, sizeof line, "%s.%03d %c %.*s%s\n", stamp,
                           static_cast<int>(now.tv_usec / 1000),
                           "DIWE"[static_cast<size_t>(level)], static_cast<int>(text.size()),
-                          text.data());
+                          text.data(), missing);
     if (length < 0) return;
     // One call for one line, so that lines of several processes do not mix. Nobody to tell if it
     // fails.

@@ -9,8 +9,8 @@
 // in the system's memory only. That batch is even written again: where the sync of it failed, and
 // ended the process, the system may take its pages for clean, and a second sync does nothing.
 //
-// A log is there as soon as there is a snapshot. Snapshots alone are refused: the log's disk may not
-// be mounted.
+// A log is there as soon as there is a snapshot. Snapshots alone are refused: the log's disk may
+// not be mounted.
 //
 //     snapshot.<zxid>  +  log.<n> log.<n+1> ...  -->  State, LogStart
 
