@@ -3,19 +3,17 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include "edge/data_directory.h"
 #include "edge/loop.h"
 #include "node/node.h"
 #include "node/version.h"
@@ -77,6 +75,14 @@ bool read_file(const std::string& path, std::string& text) {
     return good;
 }
 
+// Looked at before anything is begun, so that a check of the file tells it too.
+void check_directory(Settings& settings, const char* key, const std::string& path) {
+    std::string problem = directory_problem(path, settings.config.create_directories);
+    if (problem.empty()) return;
+    std::string place = settings.place(key);
+    settings.errors.push_back((place.empty() ? "" : place + ": ") + key + " " + problem);
+}
+
 void read_settings(const Asked& asked, Settings& settings) {
     std::string text;
     if (!asked.file.empty()) {
@@ -100,73 +106,10 @@ void read_settings(const Asked& asked, Settings& settings) {
     if (!settings.config.members.empty() && read_file(my_id, text))
         read_my_id(text, my_id, settings);
     check_config(settings);
-}
-
-// One that is new is there for good when its parent is on the disk. Returns an errno, or 0.
-int make_one_directory(const std::string& path) {
-    if (mkdir(path.c_str(), 0750) != 0) return errno;
-    size_t slash = path.rfind('/');
-    std::string parent = slash == std::string::npos ? "." : path.substr(0, std::max(slash, 1ul));
-    int file = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = file >= 0 && fsync(file) == 0 ? 0 : errno;
-    if (file >= 0) close(file);
-    return error;
-}
-
-bool make_directory(const std::string& path, bool create, const char* key) {
-    struct stat found{};
-    if (stat(path.c_str(), &found) == 0) {
-        if (S_ISDIR(found.st_mode)) return true;
-        LOG(error, "%s %s is not a directory", key, path.c_str());
-        return false;
-    }
-    if (!create) {
-        LOG(error, "%s %s does not exist, and datadir.autocreate is false", key, path.c_str());
-        return false;
-    }
-    // With its parents, as ZooKeeper makes it.
-    for (size_t slash = path.find('/', 1); slash != std::string::npos;
-         slash = path.find('/', slash + 1))
-        make_one_directory(path.substr(0, slash));
-    int error = make_one_directory(path);
-    if (error == 0 || error == EEXIST) return true;
-    LOG(error, "%s %s cannot be made: %s", key, path.c_str(), strerror(error));
-    return false;
-}
-
-// However they are written.
-bool same_directory(const std::string& one, const std::string& other) {
-    struct stat first{};
-    struct stat second{};
-    return stat(one.c_str(), &first) == 0 && stat(other.c_str(), &second) == 0 &&
-           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
-}
-
-// Two servers on one directory would ruin it. The locks go when the process does. There are two:
-// somebody may take the file away, and not every file system locks a directory.
-bool lock_directory(const std::string& path) {
-    std::string name = path + "/lock";
-    int directory = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool taken = directory >= 0 && flock(directory, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    int file = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (file < 0) {
-        LOG(error, "%s: %s", name.c_str(), strerror(errno));
-        return false;
-    }
-    char pid[32] = {};
-    if (taken || flock(file, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t size = read(file, pid, sizeof pid - 1);
-        pid[size > 0 ? size : 0] = 0;
-        LOG(error, "%s is in use by another zkd%s%.*s", path.c_str(),
-            size > 0 ? ", process " : "", static_cast<int>(strcspn(pid, "\n")), pid);
-        close(file);
-        return false;
-    }
-    int size = snprintf(pid, sizeof pid, "%d\n", static_cast<int>(getpid()));
-    bool written = ftruncate(file, 0) == 0 &&
-                   pwrite(file, pid, static_cast<size_t>(size), 0) == size;
-    if (!written) LOG(warn, "%s: %s", name.c_str(), strerror(errno));
-    return true;  // and the descriptors stay open for good
+    if (!settings.errors.empty()) return;
+    check_directory(settings, "dataDir", settings.config.data_dir);
+    if (!settings.config.data_log_dir.empty())
+        check_directory(settings, "dataLogDir", settings.config.data_log_dir);
 }
 
 // Whoever starts us without stdin, stdout or stderr must not find our messages in our files.
@@ -210,17 +153,18 @@ int serve(const Config& config) {
     set_up_process();
     const std::string& log_dir =
         config.data_log_dir.empty() ? config.data_dir : config.data_log_dir;
-    if (!make_directory(config.data_dir, config.create_directories, "dataDir")) return exit_data;
-    if (!make_directory(log_dir, config.create_directories, "dataLogDir")) return exit_data;
-    if (!lock_directory(config.data_dir)) return exit_data;
-    if (!same_directory(log_dir, config.data_dir) && !lock_directory(log_dir)) return exit_data;
+    for (const std::string& path : {config.data_dir, log_dir})
+        if (Result<void> made = make_directory(path); !made) return failed(made.error(), exit_data);
+    Result<void> done = lock_directory(config.data_dir);
+    if (done && !same_directory(log_dir, config.data_dir)) done = lock_directory(log_dir);
+    if (!done) return failed(done.error(), exit_data);
     if (!config.force_sync)
         LOG(warn, "forceSync=no: NOTHING IS SAFE ON DISK when it is acknowledged; "
                   "a crash of the machine loses data");
     if (config.skip_acl) LOG(warn, "skipACL=yes: access lists are not looked at");
     UvIo io;
     // Before the data is read, which may take a while: a port that is taken should show at once.
-    Result<void> done = io.bind({.address = config.client_address,
+    done = io.bind({.address = config.client_address,
                                  .port = config.client_port,
                                  .backlog = config.client_backlog,
                                  .keepalive = config.client_keepalive});

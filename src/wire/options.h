@@ -139,7 +139,8 @@ struct Settings {
     std::vector<std::string> no_effect;  // keys accepted without effect, for check_config
 
     Settings();
-    bool is_set(std::string_view key) const;
+    bool is_set(std::string_view key) const { return !place(key).empty(); }
+    std::string place(std::string_view key) const;  // where it was set, or empty
 };
 
 void read_config(std::string_view text, std::string_view file, Settings& settings);

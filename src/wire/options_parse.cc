@@ -253,10 +253,10 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 Settings::Settings() : places(options().size()) {}
 
-bool Settings::is_set(std::string_view key) const {
+std::string Settings::place(std::string_view key) const {
     const Option* option = find_option(key);
     ASSERT(option != nullptr);
-    return !places[static_cast<size_t>(option - options().data())].empty();
+    return places[static_cast<size_t>(option - options().data())];
 }
 
 void read_config(std::string_view text, std::string_view file, Settings& settings) {
