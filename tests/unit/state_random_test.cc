@@ -38,7 +38,8 @@ class Programmer {
 public:
     explicit Programmer(uint64_t from) : chance_(from) {}
 
-    std::vector<Client> clients;  // those that there ever were
+    std::vector<Client> clients;  // most of them alive
+    Strings known;                // paths that there were, the latest last
 
     Action next() {
         time_ms_ += below(50);
@@ -85,14 +86,18 @@ private:
                                                      "/zookeeper/quota/a/b",
                                                      "/zookeeper/quota/a/b/zookeeper_limits",
                                                      "/zookeeper/quota/a/b/zookeeper_stats"};
-        if (once_in(6)) return one_of(odd);
+        if (once_in(12)) return one_of(odd);
+        if (!known.empty() && !once_in(4)) return known[known.size() - 1 - recent()];
+        return new_path();
+    }
+    std::string new_path() {
         std::string path;
-        uint32_t depth = 1 + below(3);
-        for (uint32_t i = 0; i < depth; ++i) path += std::string("/") + "abcd"[below(4)];
-        // What sequential names come to.
-        if (once_in(8)) path += "000000000" + std::to_string(below(10));
+        if (!known.empty() && !once_in(3)) path = known[known.size() - 1 - recent()];
+        if (path.size() > 12 || path == "/") path.clear();
+        path += std::string("/") + "abcdef"[below(6)];
         return path;
     }
+    size_t recent() { return below(static_cast<uint32_t>(std::min<size_t>(known.size(), 20))); }
 
     std::string data() {
         static const std::vector<std::string> texts = {
@@ -106,7 +111,7 @@ private:
     }
 
     std::string acl() {
-        if (!once_in(5)) return open_acl();
+        if (!once_in(8)) return open_acl();
         switch (below(8)) {
         case 0: return open_acl(static_cast<int32_t>(below(32)));
         case 1: return acl_bytes({{.perms = 31, .scheme = "auth", .id = ""}});
@@ -119,7 +124,7 @@ private:
         }
     }
 
-    int32_t version() { return once_in(3) ? static_cast<int32_t>(below(4)) : -1; }
+    int32_t version() { return once_in(6) ? static_cast<int32_t>(below(4)) : -1; }
 
     Op create_op() {
         static const std::vector<Op> ops = {Op::create, Op::create, Op::create2,
@@ -127,9 +132,9 @@ private:
         return one_of(ops);
     }
     Create create(Op op) {
-        Create what{.path = path(), .data = data(), .acls = acl()};
+        Create what{.path = once_in(12) ? path() : new_path(), .data = data(), .acls = acl()};
         if (once_in(10)) what.data = std::nullopt;
-        what.flags = static_cast<int32_t>(below(4));
+        what.flags = once_in(2) ? 0 : static_cast<int32_t>(below(4));
         if (op == Op::create_ttl && !once_in(4)) what.flags = 5 + static_cast<int32_t>(below(2));
         what.ttl_ms = once_in(10) ? int64_t{-1} : int64_t{1} + below(2000);
         return what;
@@ -279,6 +284,49 @@ Answer run(World& world, const Action& action) {
     return world.apply(action.op, action.body, action.by_server);
 }
 
+// What was made is what later requests are about.
+void note_paths(Programmer& programmer, const Action& action, const Answer& answer) {
+    Op op = static_cast<Op>(action.op);
+    if (op == Op::create || op == Op::create2 || op == Op::create_container || op == Op::create_ttl)
+        programmer.known.push_back(answer.text());
+    if (op != Op::multi) return;
+    for (const std::string& line : results_of(answer))
+        if (size_t slash = line.find(":/"); slash != line.npos)
+            programmer.known.push_back(line.substr(slash + 1));
+}
+
+// Who is gone or was turned away goes on now and then, but not for long.
+void note_session(Programmer& programmer, const Action& action, const Answer& answer) {
+    bool created = action.op == static_cast<int32_t>(Op::create_session);
+    bool attached = action.op == entry_op::attach_session;
+    bool closed = action.op == static_cast<int32_t>(Op::close_session);
+    if (!created && !attached && !closed) return;
+    if (!programmer.once_in(8))
+        std::erase_if(programmer.clients, [&](const Client& client) {
+            return client.session == action.client.session;
+        });
+    if (closed) return;
+    Client client{.number = action.client.number, .node = action.client.node};
+    client.session = answer.reader().i64();
+    programmer.clients.push_back(client);
+}
+
+// The first one finds what is to be reaped, and all do it.
+void reap(std::vector<World*> worlds, int64_t now_ms) {
+    std::vector<std::string> bodies;
+    worlds[0]->state.reap({.now_ms = now_ms, .never_used_ms = 500, .look_at = 3, .find = 2},
+                          bodies);
+    for (const std::string& body : bodies) {
+        uint32_t count = worlds[0]->state.tree.count();
+        for (World* world : worlds) {
+            world->as({.number = 0, .node = 0, .who = {}});
+            int32_t op = static_cast<int32_t>(Op::delete_container);
+            REQUIRE(world->apply(op, body, true).err == Err::ok);
+            REQUIRE(world->state.tree.count() == count - 1);
+        }
+    }
+}
+
 // What the tree keeps count of, counted again.
 void check_books(const State& state) {
     uint32_t count = 0;
@@ -366,32 +414,28 @@ TEST_CASE("the same entries make the same state, reply and events everywhere") {
                 REQUIRE(answer.reply.empty());
             } else {
                 ++succeeded;
+                note_paths(programmer, action, answer);
             }
-            if (action.op == static_cast<int32_t>(Op::create_session) && answer.err == Err::ok) {
-                action.client.session = answer.reader().i64();
-                programmer.clients.push_back(action.client);
-            } else if (action.op == entry_op::attach_session && answer.err == Err::ok) {
-                action.client.who = {{"ip", "10.0.0.1"}};
-                programmer.clients.push_back(action.client);
-            }
-            if (programmer.once_in(400)) {
+            if (answer.err == Err::ok) note_session(programmer, action, answer);
+            if (programmer.once_in(30)) reap({&one, two.get(), &three}, action.time_ms);
+            if (programmer.once_in(200)) {
                 // load_end compares the digest of what it made anew with the one kept all along.
                 Saved saved = save(two->state);
                 two = std::make_unique<World>(false);
                 REQUIRE(load(saved, two->state));
             }
         }
-        CHECK(succeeded > 100);  // it is about something
+        CHECK(succeeded > 50);  // it is about something
         check_books(one.state);
         check_books(two->state);
         check_books(three.state);
         CHECK(one.state.watches.count() == three.state.watches.count());
         // Everybody leaves: nothing of them is left.
-        for (const Client& client : programmer.clients) {
-            one.expire(client);
-            for (uint32_t number = 0; number < 50; ++number)
-                one.state.watches.forget(number, 1'000'000);
-        }
+        for (SessionSlot slot = 1; slot < one.state.sessions.end(); ++slot)
+            if (int64_t id = one.state.sessions[slot].id; one.state.sessions.find(id) != 0)
+                one.expire({.session = id});
+        for (uint32_t number = 0; number < 50; ++number)
+            CHECK(one.state.watches.forget(number, 1'000'000));
         CHECK(one.state.sessions.count() == 0);
         CHECK(one.state.tree.ephemeral_count() == 0);
         CHECK(one.state.watches.count() == 0);

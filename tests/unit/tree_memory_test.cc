@@ -218,6 +218,18 @@ TEST_CASE("changes that are taken back leave no trace") {
         .remove("/p/acl")
         .remove("/p/new/deeper")
         .remove("/p/new");
+    SUBCASE("each operation alone") {
+        for (const char* path : {"/p/old", "/p/e", "/p/c", "/p/acl"}) {
+            world.multi(Multi().remove(path).check("/nothing"));
+            CHECK(picture(world) == before);
+            world.multi(Multi().set(path, "").check("/nothing"));
+            CHECK(picture(world) == before);
+        }
+        for (int32_t flags = 0; flags < 5; ++flags) {
+            world.multi(Multi().create({.path = "/p/x", .flags = flags}).check("/nothing"));
+            CHECK(picture(world) == before);
+        }
+    }
     SUBCASE("once") {
         world.multi(Multi(multi).check("/nothing"));
         CHECK(picture(world) == before);

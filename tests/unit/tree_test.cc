@@ -402,3 +402,32 @@ TEST_CASE("what a reaper found is left alone if it has changed since") {
         CHECK(reaper.reap() == Err::no_node);
     }
 }
+
+TEST_CASE("a reaper goes on where it was, though what it stood at is gone") {
+    World world;
+    auto used = [&](const std::string& path, Op op) {
+        world.create(create_of(path), op);
+        world.create(path + "/child");
+        world.remove(path + "/child");
+    };
+    for (const char* path : {"/c1", "/c2", "/c3", "/c4", "/c5"}) used(path, Op::create_container);
+    auto found = [&] {
+        std::vector<std::string> bodies;
+        bool around =
+            world.state.reap({.now_ms = 1, .never_used_ms = 0, .look_at = 2, .find = 9}, bodies);
+        std::string text = around ? "around:" : "";
+        for (const std::string& body : bodies) text += " " + body.substr(body.size() - 3);
+        return text;
+    };
+    CHECK(found() == " /c5 /c4");
+    REQUIRE(world.remove("/c3").err == Err::ok);
+    used("/x", Op::create);  // has the number that /c3 had
+    CHECK(found() == "around: /c2 /c1");
+    CHECK(found() == " /c5 /c4");
+    world.remove("/c2");
+    world.remove("/c1");
+    CHECK(found() == "around: /c5 /c4");
+    std::vector<std::string> bodies;
+    CHECK(!world.state.reap({.now_ms = 1, .look_at = 9, .find = 1}, bodies));
+    CHECK(bodies.size() == 1);
+}
