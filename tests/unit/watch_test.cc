@@ -110,6 +110,22 @@ TEST_CASE("the root's children are watched under its own name") {
     CHECK(world.events() == "1 NodeDataChanged /");
 }
 
+TEST_CASE("a watch on the empty path is a watch on nothing, though it reads as the root") {
+    World world;
+    CHECK(world.get("", true).err == Err::ok);
+    CHECK(world.children("", true).err == Err::ok);
+    world.set("/", "x");
+    CHECK(world.events() == "");
+    world.create("/a");
+    CHECK(world.events() == "");
+    world.get("/", true);
+    world.set("/", "y");
+    CHECK(world.events() == "1 NodeDataChanged /");
+    CHECK(world.state.watches.modes("", 1) == (watch_mode::data | watch_mode::child));
+    CHECK(world.remove_watches("", any_type).err == Err::ok);
+    CHECK(world.state.watches.count() == 0);
+}
+
 TEST_CASE("setACL fires nothing and consumes nothing") {
     World world;
     world.create("/a");
@@ -465,4 +481,13 @@ TEST_CASE("an event knows the list that says who may see it") {
     world.remove("/p/a");
     REQUIRE(events.size() == 2);
     CHECK(as_text(world.state.acls.bytes(events[0].acl)) == secret);  // still there to look at
+    CHECK(as_text(world.state.acls.bytes(events[1].acl)) == open_acl(perm::all & ~perm::write));
+    world.add_watch("/p", persistent_mode);
+    world.set("/p", "x");
+    CHECK(events.empty());  // refused
+    world.create({.path = "/q", .acls = open_acl(perm::read | perm::write)});
+    world.get("/q", true);
+    world.set("/q", "x");
+    REQUIRE(events.size() == 1);
+    CHECK(as_text(world.state.acls.bytes(events[0].acl)) == open_acl(perm::read | perm::write));
 }
