@@ -213,9 +213,10 @@ void Log::batch_done(const DiskResult& result) {
         // Until the new segment has its name, nothing of the batch can be on the disk, and what is
         // left of the file is no part of the log. The last op of the activation, the sync of the
         // directory, comes after the name.
-        if (!end && result.failed_op + 1 < first_write_ && no_room(result.error)) {
-            activation_failed();
-            return;
+        if (no_room(result.error)) {
+            if (end) return;  // the log ends as after a crash
+            if (result.failed_op + 1 < first_write_) return activation_failed();
+            if (result.failed_op == first_write_) return write_failed();
         }
         fatal_ = Error{.text = "writing the log in " + options_.directory +
                                " failed: " + strerror(result.error),
@@ -244,6 +245,18 @@ void Log::activation_failed() {
                "until there is",
         options_.directory.c_str(), static_cast<unsigned long long>(options_.segment_bytes));
     if (!before_.spare.empty()) remove_spare(before_.spare);
+}
+
+// Where a file system writes elsewhere than over what is there (btrfs, ZFS), a preallocated segment
+// may find no room either. Part of the batch is in the file, never all: a torn tail, cut as every
+// one is, by the next segment.
+void Log::write_failed() {
+    active_ = false;
+    cut_needed_ = true;
+    full_ = !spare_ready_;
+    LOG(error, "no room in %s to write to the log, though its segment has its room: writes are "
+               "refused until there is",
+        options_.directory.c_str());
 }
 
 void Log::remove_spare(const std::string& path) {

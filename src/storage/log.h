@@ -115,6 +115,7 @@ private:
     void spare_done(const DiskResult& result);
     void remove_spare(const std::string& path);
     void batch_done(const DiskResult& result);
+    void write_failed();
     void activation_failed();
     void purge_done(const DiskResult& result);
     const uint8_t* record_of(uint64_t zxid) const;

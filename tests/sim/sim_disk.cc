@@ -96,6 +96,9 @@ int SimDisk::write(const DiskOp& op) {
             end = std::max(begin, inode->now.size() + room);
         }
         if (end > inode->now.size()) inode->now.resize(end, 0);
+    } else if (copies_on_write && capacity < used() + op.data.size()) {
+        error = ENOSPC;
+        end = begin + chance_.below(op.data.size());
     }
     Bytes bytes = op.data.first(end - begin);
     if (!bytes.empty()) {

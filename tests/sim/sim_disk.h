@@ -44,6 +44,7 @@ public:
 
     // Bytes that all files may hold together.
     uint64_t capacity = ~uint64_t{0};
+    bool copies_on_write = false;  // to write over what is there takes room, too
     uint64_t used() const;
     // The next op for which this says so fails with the errno it gives.
     std::function<int(const DiskOp& op)> fail_next;

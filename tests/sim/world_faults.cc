@@ -33,6 +33,7 @@ void World::fault_full() {
     disk_.capacity = disk_.used() + chance_.below(2 * plan_.config.segment_bytes);
     TELL(story_, "the disk has room for %llu bytes more",
          static_cast<unsigned long long>(disk_.capacity - disk_.used()));
+    disk_.copies_on_write = chance_.percent(30);
     checker_.disk_full();
     queue_.after(chance_.between(500'000, 4'000'000), [this] {
         TELL(story_, "the disk has room again");
