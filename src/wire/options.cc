@@ -88,7 +88,7 @@ constexpr Option table[] = {
      .help = "time to open a session after connecting; 0: for ever",
      .field = number<&Config::handshake_timeout_ms>},
     {.key = "jute.maxbuffer", .section = "Limits", .unit = "bytes", .least = 1024,
-     .most = int_max, .initial = "1048575", .help = "longest request, and so the largest znode",
+     .most = 256 << 20, .initial = "1048575", .help = "longest request, and so the largest znode",
      .field = number<&Config::request_bytes_max>},
     {.key = "maxResponseBytes", .section = "Limits", .unit = "bytes", .least = 1048576,
      .most = int_max, .initial = "134217728",
