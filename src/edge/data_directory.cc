@@ -68,8 +68,8 @@ bool same_directory(const std::string& one, const std::string& other) {
            first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-// There are two locks: somebody may take the file away, and not every file system locks a directory.
-// Their descriptors stay open for good.
+// Two locks: somebody may take the file away, and not every file system locks a directory. Their
+// descriptors stay open for good.
 Result<void> lock_directory(const std::string& path) {
     std::string name = path + "/lock";
     int directory = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -8,8 +8,8 @@
 
 namespace zk {
 
-// What keeps `path` from being used, or nothing; touches nothing. A directory that is missing may be
-// made (`create`), but not its parents: behind those is a mistyped path, or a disk not mounted.
+// What keeps `path` from being used, or nothing; touches nothing. A directory that is missing may
+// be made (`create`), but not its parents: behind those is a typing error, or a disk not mounted.
 std::string directory_problem(const std::string& path, bool create);
 
 // Makes it if it is not there, for good.

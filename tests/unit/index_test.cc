@@ -109,7 +109,7 @@ TEST_CASE("an index does what a map does, while it grows, shrinks and grows agai
     }
 }
 
-TEST_CASE("a queue, where the oldest goes as a new one comes, does not fill the table with the dead") {
+TEST_CASE("a queue, whose oldest goes as a new one comes, does not fill the table with the dead") {
     Pair pair;
     for (uint64_t key = 0; key < 300; ++key) pair.insert(key);
     for (uint64_t key = 300; key < 200000; ++key) {
@@ -122,7 +122,7 @@ TEST_CASE("a queue, where the oldest goes as a new one comes, does not fill the 
 }
 
 TEST_CASE("what is left of many stays findable while the large table is emptied into a small one") {
-    // All that is left lies at the end of the old table, which is moved last: the new table must not
+    // All that is left lies at the end of the old table, which is moved last: the new one must not
     // be full by then.
     constexpr uint32_t size = 1u << 16;
     Index index;

@@ -1,4 +1,4 @@
-// records_test.cc -- the records of the client protocol: golden bytes, round trips, and what hostile
+// records_test.cc -- the records of the client protocol: golden bytes, round trips, what hostile
 // bytes make of them.
 
 #include "wire/records.h"
@@ -237,7 +237,8 @@ TEST_CASE("a reply's header has 16 bytes and comes back as it went") {
 }
 
 TEST_CASE("an entry comes back as it went, and is refused where its head is cut") {
-    Entry entry{.term = 3, .zxid = 4, .time_ms = -5, .origin = {.node = 1, .client = 2, .request = 9},
+    Entry entry{.term = 3, .zxid = 4, .time_ms = -5,
+                .origin = {.node = 1, .client = 2, .request = 9},
                 .session = -6, .op = 1, .ids = as_bytes("ids"), .body = as_bytes("body")};
     std::string bytes = body_of(entry);
     CHECK(bytes.size() == encoded_size(entry));
