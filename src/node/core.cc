@@ -14,6 +14,7 @@ constexpr uint32_t forgets_per_turn = 20'000;    // watches of clients that left
 constexpr size_t expiries_per_turn = 1'000;
 constexpr size_t reap_looks_per_tick = 2'000;
 constexpr uint32_t looks_max = 4;                // at the sockets, for more of a batch
+constexpr uint64_t snapshot_bytes_per_znode = 64;  // about, beside path and data
 constexpr uint64_t snapshot_retry_after_us = 10'000'000;
 constexpr uint64_t purge_ticket = uint64_t{1} << 63;  // none of the log's
 
@@ -381,7 +382,10 @@ void Core::maybe_snapshot() {
     if (snapshot_running_ || now_us_ < snapshot_retry_us_) return;
     uint64_t entries = state_->zxid() - snapshot_zxid_;
     uint64_t bytes = log_->appended_bytes() - log_bytes_at_snapshot_;
-    bool due = entries >= config_.snapshot_entries ||
+    // The log must have grown by as much as a snapshot has, too: then the work of snapshots stays in
+    // proportion to that of writes, however large the tree and however fast they come.
+    uint64_t size = state_->tree.data_bytes() + state_->tree.count() * snapshot_bytes_per_znode;
+    bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     // A full disk waits for no threshold, where a purge would make room.
     due = due || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);

@@ -114,7 +114,7 @@ constexpr Option table[] = {
      .initial = "16384", .help = "size of one file of the log, allocated ahead",
      .field = number<&Config::segment_bytes, 1024>},
     {.key = "snapCount", .section = "Disk", .unit = "transactions", .least = 2, .most = int_max,
-     .initial = "100000", .help = "transactions between two snapshots",
+     .initial = "100000", .help = "transactions between two snapshots, at least",
      .field = number<&Config::snapshot_entries>},
     {.key = "snapSizeLimitInKb", .section = "Disk", .unit = "KB", .least = -1, .most = kb_max,
      .initial = "524288", .help = "size of the log between two snapshots; 0 or -1: off",
