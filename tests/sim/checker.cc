@@ -128,11 +128,12 @@ void Checker::server_closed(Link& link) {
     Connection* connection = find(link);
     if (connection == nullptr) return;
     connection->closed = true;
-    // A request that came in the same moment may not have been looked at any more.
+    // A request that came in the same moment may not have been looked at any more; so the session
+    // may end as if it had not come.
     auto known = heard_.find(connection->session);
     bool unread = link.paused || !link.inbox.empty();
     if (known != heard_.end() && (unread || known->second.last_us >= turned_us_))
-        known->second.excused_until_us = queue_.now_us() + excuse_us;
+        known->second.excused_until_us = queue_.now_us() + known->second.timeout_us;
 }
 
 void Checker::accepted(Link& link) {

@@ -157,7 +157,7 @@ TEST_CASE("rules for which there was no room are proposed again when there is") 
 
 TEST_CASE("the first snapshot is not yet all that a node can start from") {
     Server server;
-    server.config.snapshot_entries = 20;
+    server.config.snapshot_log_bytes = 20'000;
     server.config.segment_bytes = 8192;
     server.start();
     server.connect();
