@@ -27,6 +27,7 @@ CONF
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
         sleep 0.05
     done
+    kill -0 $server || { cat "$work/log"; exit 1; }
 }
 if [ "${1:-}" = --server ]; then
     address=$2
