@@ -183,8 +183,8 @@ fuzz: $(addprefix build/fuzz/,$(fuzzers))  ## each fuzzer for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(fuzzers)
 -include $(wildcard build/fuzz/*/*/*.d build/fuzz/*/*/*/*.d)
 
-bench: binaries  ## what this machine does: get, set, create
-	@utils/compare --quick --zkd ./zkd --bench ./zk-bench --only zkd 2>/dev/null || ./zk-bench --help
+bench: binaries  ## what this machine does; beside Apache ZooKeeper: utils/compare
+	@utils/compare --quick --alone --zkd $(where)/zkd --bench $(where)/zk-bench
 
 # --- care --------------------------------------------------------------------------------------------
 
@@ -195,7 +195,7 @@ lint tidy:  ## layers, lengths, banned calls
 
 install: binaries  ## to PREFIX, below DESTDIR
 	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/zkd
-	@install -m 755 zkd zk-cli zk-bench $(DESTDIR)$(PREFIX)/bin
+	@install -s -m 755 zkd zk-cli zk-bench $(DESTDIR)$(PREFIX)/bin
 	@install -m 644 zk.conf README.md LICENSE CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/zkd
 	@echo "installed in $(DESTDIR)$(PREFIX)"
 uninstall:  ## takes it away again
