@@ -40,6 +40,9 @@ void log_write(LogLevel level, const char* format, ...) {
     if (length < 0) return;
     size_t size = static_cast<size_t>(length);
     if (size >= sizeof text) size = sizeof text - 1;
+    // What clients say may be in it: a line stays one line, and a terminal a terminal.
+    for (size_t i = 0; i < size; ++i)
+        if (static_cast<unsigned char>(text[i]) < 32 || text[i] == 127) text[i] = '?';
     the_log.sink(level, std::string_view(text, size));
 }
 
