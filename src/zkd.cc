@@ -99,7 +99,8 @@ void read_settings(const Asked& asked, Settings& settings) {
         if (read_file(dynamic, text))
             read_dynamic_config(text, dynamic, settings);
         else
-            settings.errors.push_back(dynamic + ": " + strerror(errno) + " (dynamicConfigFile)");
+            settings.errors.push_back(settings.place("dynamicConfigFile") +
+                                      ": dynamicConfigFile " + dynamic + ": " + strerror(errno));
     }
     std::string my_id = settings.config.data_dir + "/myid";
     text.clear();
@@ -107,9 +108,13 @@ void read_settings(const Asked& asked, Settings& settings) {
         read_my_id(text, my_id, settings);
     check_config(settings);
     if (!settings.errors.empty()) return;
-    check_directory(settings, "dataDir", settings.config.data_dir);
-    if (!settings.config.data_log_dir.empty())
-        check_directory(settings, "dataLogDir", settings.config.data_log_dir);
+    const std::string& data_dir = settings.config.data_dir;
+    const std::string& log_dir = settings.config.data_log_dir;
+    check_directory(settings, "dataDir", data_dir);
+    // Charts like to have one within the other, and the outer one is made first.
+    bool within = log_dir.starts_with(data_dir + "/") && access(data_dir.c_str(), F_OK) != 0 &&
+                  log_dir.find('/', data_dir.size() + 1) == log_dir.npos;
+    if (!log_dir.empty() && !within) check_directory(settings, "dataLogDir", log_dir);
 }
 
 // Whoever starts us without stdin, stdout or stderr must not find our messages in our files.
