@@ -56,6 +56,9 @@ void Core::tell(const Entry& entry) {
 }
 
 void Core::answer_origin(const Entry& entry, const Applied& applied) {
+    // Whoever asked for a session may be gone by now: it has a deadline from its first moment.
+    if (entry.op == static_cast<int32_t>(Op::create_session) && applied.err == Err::ok)
+        state_->sessions.touch(state_->sessions.find(Reader(reply_.bytes()).i64()), clock_ms());
     Client* client = nullptr;
     if (entry.origin.node == node_number_) {
         client = find_client(static_cast<ClientId>(entry.origin.request >> 32));
@@ -67,8 +70,7 @@ void Core::answer_origin(const Entry& entry, const Applied& applied) {
         Pending pending = client->front();
         ASSERT(pending.kind == PendingKind::write || pending.kind == PendingKind::connect ||
                pending.kind == PendingKind::close);
-        client->pop();
-        --outstanding_;
+        pop(*client);
         if (applied.moved) {
             drop(*client, "its session moved");
         } else if (pending.kind == PendingKind::connect) {
@@ -129,8 +131,7 @@ void Core::answer_queue(Client& client) {
     while (!client.gone && !client.idle()) {
         Pending pending = client.front();
         if (pending.kind == PendingKind::write || pending.kind == PendingKind::close) return;
-        client.pop();
-        --outstanding_;
+        pop(client);
         bool held = pending.kind == PendingKind::read;
         answer_read(client, pending,
                     held ? client.held.bytes().first(pending.size) : Bytes());
@@ -138,7 +139,16 @@ void Core::answer_queue(Client& client) {
         client.held.consume(pending.size);
         held_bytes_ -= pending.size;
         if (client.held.empty() && client.held.capacity() > 4096) client.held.reset();
+        drop_if_unread(client, client.out.size() + client.unsent);
     }
+}
+
+void Core::pop(Client& client) {
+    client.pop();
+    --outstanding_;
+    if (!client.idle()) return;
+    promised_ -= client.promised;
+    client.promised = client.largest = 0;
 }
 
 void Core::answer_read(Client& client, const Pending& pending, Bytes body) {
@@ -167,6 +177,7 @@ void Core::answer_read(Client& client, const Pending& pending, Bytes body) {
     if (!notices_.empty()) {
         client.out.truncate(start);
         client.out.append(notices_.bytes());
+        made_ += notices_.size();
         return write_reply(client, pending, zxid, err, {});
     }
     client.out.patch_u32(at + 16, static_cast<uint32_t>(err));
@@ -189,6 +200,7 @@ void Core::account(Client& client, const Pending& pending, int64_t zxid, size_t 
     (pending.kind == PendingKind::write ? metrics_.update_latency_ms : metrics_.read_latency_ms)
         .add(latency_ms);
     ++metrics_.packets_sent;
+    made_ += bytes;
     metrics_.reply_bytes_last = bytes;
     metrics_.reply_bytes_max = std::max<uint64_t>(metrics_.reply_bytes_max, bytes);
     if (metrics_.reply_bytes_min == 0 || bytes < metrics_.reply_bytes_min)

@@ -65,6 +65,10 @@ public:
     int32_t timeout_ms = 0;
     uint64_t requests = 0;       // writes proposed so far; the last part of their origin
     size_t unsent = 0;           // bytes that the edge still has
+    uint64_t handed = 0;         // bytes given to the edge in all, and
+    uint64_t fetched = 0;        // of them, gone by the last look for expired sessions
+    size_t promised = 0;         // about what the reads in the queue will have to say
+    size_t largest = 0;          // write in the queue
     uint64_t opened_us;
 
     Buffer in;   // an unfinished frame, or frames that wait

@@ -239,12 +239,7 @@ void Core::expire_handshakes() {
 
 void Core::expire_sessions() {
     if (quorum_->role() != Role::leader) return;
-    // A client that is not read counts as heard: its pings may lie in its socket.
-    for (ClientId id : waiting_) {
-        Client* client = find_client(id);
-        if (client == nullptr || client->gone || client->stage != Stage::open) continue;
-        state_->sessions.touch(client->slot, clock_ms());
-    }
+    hear_waiting();
     expired_.clear();
     state_->sessions.expired(clock_ms(), expiries_per_turn, expired_);
     for (int64_t session : expired_) {
@@ -253,6 +248,21 @@ void Core::expire_sessions() {
         // Out of its bucket, so that it is not named again while the entry is on its way.
         state_->sessions.suspend(state_->sessions.find(session));
         propose({}, session, static_cast<int32_t>(Op::close_session), {}, {});
+    }
+}
+
+// A client that is not read counts as heard, for its pings may lie in its socket; but not if it is
+// not read because it does not read either: such a client may be dead.
+void Core::hear_waiting() {
+    Buffer nothing;
+    for (ClientId id : waiting_) {
+        Client* client = find_client(id);
+        if (client == nullptr || client->gone || client->stage != Stage::open) continue;
+        set_unsent(*client, io_.send(id, nothing));
+        uint64_t fetched = client->handed - std::min<uint64_t>(client->unsent, client->handed);
+        if (client->unsent == 0 || fetched != client->fetched)
+            state_->sessions.touch(client->slot, clock_ms());
+        client->fetched = fetched;
     }
 }
 
@@ -288,7 +298,24 @@ void Core::drop(Client& client, const char* why) {
     --client_count_;
     outstanding_ -= client.queued();
     held_bytes_ -= client.in.size() + client.held.size();
+    promised_ -= client.promised;
+    set_unsent(client, 0);
     gone_.push_back(client.id);
+}
+
+void Core::set_unsent(Client& client, size_t bytes) {
+    unsent_ += bytes;
+    unsent_ -= client.unsent;
+    client.unsent = bytes;
+}
+
+void Core::drop_if_unread(Client& client, size_t bytes) {
+    if (bytes <= config_.client_output_max) return;
+    if (may_complain(Complaint::unsent))
+        LOG(warn, "connection from %s closed: %zu bytes unsent, clientOutputLimit is %llu",
+            ip_text(client.from).c_str(), bytes,
+            static_cast<unsigned long long>(config_.client_output_max));
+    drop(client, "it does not read its replies");
 }
 
 // The last of a client: what it was told goes out, its watches go away, and then its number.
@@ -330,17 +357,14 @@ void Core::flush() {
         client->dirty = false;
         if (client->gone || client->out.empty()) continue;
         metrics_.bytes_sent += client->out.size();
-        client->unsent = io_.send(id, client->out);
+        client->handed += client->out.size();
+        set_unsent(*client, io_.send(id, client->out));
         client->out.clear();
         if (client->out.capacity() > 65536 || client->unsent > 0) client->out.reset();
-        if (client->unsent <= config_.client_output_max) continue;
-        if (may_complain(Complaint::unsent))
-            LOG(warn, "connection from %s closed: %zu bytes unsent, clientOutputLimit is %llu",
-                ip_text(client->from).c_str(), client->unsent,
-                static_cast<unsigned long long>(config_.client_output_max));
-        drop(*client, "it does not read its replies");
+        drop_if_unread(*client, client->unsent);
     }
     dirty_.clear();
+    made_ = 0;
 }
 
 void Core::disk_done(Lane lane, uint64_t ticket, const DiskResult& result) {
@@ -367,8 +391,7 @@ void Core::cut_back_log() {
         Client* client = find_client(static_cast<ClientId>(entry.origin.request >> 32));
         if (client == nullptr || client->attach != entry.origin.client || client->gone) continue;
         Pending pending = client->front();
-        client->pop();
-        --outstanding_;
+        pop(*client);
         if (pending.kind != PendingKind::write) {
             drop(*client, "the disk is full");
             continue;

@@ -113,6 +113,9 @@ private:
     void propose_rules();
     void clocks();
     void expire_sessions();
+    void hear_waiting();
+    void set_unsent(Client& client, size_t bytes);
+    void drop_if_unread(Client& client, size_t bytes);
     void expire_handshakes();
     void reap();
     void maybe_snapshot();
@@ -138,6 +141,7 @@ private:
     void take_bytes(Client& client, Bytes bytes);
     size_t take_frames(Client& client, Bytes bytes);
     bool may_take(const Client& client) const;
+    size_t expected_bytes(const Client& client, int32_t op, Bytes body) const;
     void wait(Client& client);
     bool take_word(Client& client, uint32_t word);
     void connect(Client& client, Bytes frame);
@@ -160,6 +164,7 @@ private:
     void answer_connect(Client& client, const Applied& applied);
     void refuse_connect(Client& client);
     void answer_queue(Client& client);
+    void pop(Client& client);
     void answer_read(Client& client, const Pending& pending, Bytes body);
     void write_reply(Client& client, const Pending& pending, int64_t zxid, Err err, Bytes body);
     void account(Client& client, const Pending& pending, int64_t zxid, size_t bytes);
@@ -198,6 +203,9 @@ private:
     std::vector<Happening> happenings_;
     std::vector<Happening> taken_;  // swapped with the former, so that neither is made anew
     uint64_t held_bytes_ = 0;       // in all clients' `in` and `held`
+    uint64_t unsent_ = 0;           // of all clients
+    uint64_t promised_ = 0;         // to all clients
+    uint64_t made_ = 0;             // bytes of replies since the last flush
     uint64_t outstanding_ = 0;      // requests in all queues
 
     // Time. now_us_ is the world's; clock_us_ stands still while this node did not run.

@@ -15,7 +15,10 @@ namespace zk {
 namespace {
 
 constexpr size_t held_bytes_max = 512u << 20;   // of all clients together
-constexpr size_t output_bytes_soft = 4u << 20;  // unsent: then no more of its requests are taken
+constexpr size_t output_bytes_soft = 4u << 20;  // of one client: then no more of it is taken
+constexpr size_t output_bytes_max = 128u << 20;  // of all: then each may have only a little
+constexpr size_t output_bytes_little = 16u << 10;
+constexpr size_t child_bytes = 32;               // of a name in a reply, about
 
 bool looks_like_http(uint32_t word) {
     return word == 0x47455420 /* GET  */ || word == 0x504f5354 /* POST */ ||
@@ -65,8 +68,7 @@ void Core::take(const Happening& happening) {
     switch (happening.kind) {
     case Happening::Kind::bytes: take_bytes(*client, happening.bytes); break;
     case Happening::Kind::drained:
-        client->unsent = 0;
-        if (client->waiting) resume_waiting();
+        set_unsent(*client, 0);
         break;
     // A client that is done sending is done: its session lives on until it comes back or expires.
     case Happening::Kind::end: drop(*client, "the client closed the connection"); break;
@@ -103,9 +105,30 @@ void Core::take_bytes(Client& client, Bytes bytes) {
 
 bool Core::may_take(const Client& client) const {
     if (client.stage == Stage::connecting || client.stage == Stage::leaving) return false;
+    size_t output = client.out.size() + client.unsent + client.promised;
+    bool tight = unsent_ + promised_ + made_ >= output_bytes_max;
     return client.queued() < config_.client_outstanding_max &&
-           client.out.size() + client.unsent < output_bytes_soft &&
+           output < (tight ? output_bytes_little : output_bytes_soft) &&
            log_->window_bytes() < held_bytes_max / 2;
+}
+
+// About how long the reply to a read will be that waits behind a write.
+size_t Core::expected_bytes(const Client& client, int32_t op, Bytes body) const {
+    switch (static_cast<Op>(op)) {
+    case Op::get_data:
+    case Op::get_children:
+    case Op::get_children2: {
+        Reader in(body);
+        ZnodeId id = state_->tree.find(read_text(in));
+        if (op != static_cast<int32_t>(Op::get_data))
+            return id == 0 ? 0 : state_->tree.child_count(id) * child_bytes;
+        return std::max(client.largest, id == 0 ? 0 : state_->tree.data(id).size());
+    }
+    // Of any length; nothing else is taken before it is answered.
+    case Op::multi_read:
+    case Op::get_ephemerals: return output_bytes_soft;
+    default: return 0;
+    }
 }
 
 // There are frames in `in`, or there will be, that cannot be taken now.
@@ -205,6 +228,8 @@ void Core::connect(Client& client, Bytes frame) {
     } else {
         // Before the password is even looked at, as in ZooKeeper: two connections never share.
         settle_session(asked.session, "its session came back on another connection");
+        // Nobody's, and it may be long: nothing for the log.
+        if (asked.password.size() != password_size) return refuse_connect(client);
         op = entry_op::attach_session;
         AttachSession record{.timeout_ms = client.timeout_ms, .password = asked.password};
         encode(body_, record);
@@ -277,6 +302,9 @@ void Core::request(Client& client, Bytes frame) {
         pending.size = static_cast<uint32_t>(body.size());
         client.held.append(body);
         held_bytes_ += body.size();
+        size_t promised = expected_bytes(client, pending.op, body);
+        client.promised += promised;
+        promised_ += promised;
     }
     client.push(pending);
     ++outstanding_;
@@ -293,6 +321,7 @@ void Core::request_write(Client& client, Pending pending, Bytes body) {
         Origin origin{.node = node_number_, .client = client.attach, .request = 0};
         origin.request = uint64_t{client.id} << 32 | (client.requests++ & 0xffffffff);
         pending.kind = PendingKind::write;
+        client.largest = std::max(client.largest, body.size());
         propose(origin, client.session, pending.op, client.identity_bytes(pending.identities),
                 body);
         client.push(pending);

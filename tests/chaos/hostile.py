@@ -19,7 +19,8 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from crash import CREATE, GET, Connection, frame, text  # noqa: E402
+from crash import (CREATE, EPHEMERAL, EXISTS, GET, Connection, frame,  # noqa: E402
+                   text)
 
 MEGABYTE = 1 << 20
 HANDSHAKE_MS = 3000
@@ -175,6 +176,107 @@ def never_reads(target, chance):
     setup.close()
 
 
+def dead_reader(target, chance):
+    """A client that stops reading, with much unsent and more asked: its session ends all the same."""
+    setup = Connection(target.port)
+    setup.call(CREATE, setup.create(b"/much", b"m" * 900000))
+    dead = Connection(target.port, timeout=4000)
+    err, _, _ = dead.call(CREATE, dead.create(b"/dead", b"", EPHEMERAL))
+    assert err == 0, err
+    dead.socket.sendall(b"".join(dead.encode(GET, text(b"/much") + b"\0") for _ in range(100)))
+    deadline = time.monotonic() + 20
+    while setup.call(EXISTS, text(b"/dead") + b"\0")[0] == 0:
+        assert time.monotonic() < deadline, "its ephemeral znode is still there"
+        time.sleep(0.1)
+    dead.close()
+    setup.close()
+
+
+def slow_reader(target, chance):
+    """A client that reads slowly, and whose pings wait behind what it asked: its session lives."""
+    setup = Connection(target.port)
+    setup.call(CREATE, setup.create(b"/slow", b"s" * 900000))
+    slow = Connection(target.port, timeout=4000)
+    slow.socket.sendall(b"".join(slow.encode(GET, text(b"/slow") + b"\0") for _ in range(30)))
+    left = 30
+    while left > 0:
+        slow.socket.sendall(frame(struct.pack(">ii", -2, 11)))
+        reply = slow.read_frame()
+        if reply[:4] == struct.pack(">i", -2):
+            continue
+        assert len(reply) > 900000
+        left -= 1
+        time.sleep(0.4)
+        target.check_witness()
+    slow.socket.sendall(frame(struct.pack(">ii", -3, EXISTS) + text(b"/slow") + b"\0"))
+    while True:
+        reply = slow.read_frame()
+        if reply[:4] == struct.pack(">i", -3):
+            break
+    assert struct.unpack(">iqi", reply[:16])[2] == 0
+    slow.close()
+    setup.close()
+
+
+def crowd_that_never_reads(target, chance):
+    """Each within its own limit; together they must be, too."""
+    setup = Connection(target.port)
+    setup.call(CREATE, setup.create(b"/crowd", b"c" * 3000))
+    before = target.resident()
+    crowd = []
+    for _ in range(600):
+        connection = Connection(target.port)
+        connection.socket.setblocking(False)
+        burst = b"".join(connection.encode(GET, text(b"/crowd") + b"\0") for _ in range(1500))
+        try:
+            connection.socket.send(burst)
+        except BlockingIOError:
+            pass
+        crowd.append(connection)
+    time.sleep(1)
+    for _ in range(10):
+        target.check_witness()
+    grown = target.resident() - before
+    assert grown < 1500 * MEGABYTE, f"{grown >> 20} MB for those who do not read"
+    for connection in crowd:
+        connection.close()
+    setup.close()
+
+
+def reads_behind_a_write(target, chance):
+    """A write and then many large reads, in one go, of a client that reads: it gets them all."""
+    setup = Connection(target.port)
+    setup.call(CREATE, setup.create(b"/large", b"l" * 900000))
+    before = target.resident()
+    client = Connection(target.port)
+    client.socket.sendall(
+        client.encode(CREATE, client.create(b"/before", b"")) +
+        b"".join(client.encode(GET, text(b"/large") + b"\0") for _ in range(300)))
+    assert struct.unpack(">iqi", client.read_frame()[:16])[2] == 0
+    for xid in range(2, 302):
+        reply = client.read_frame()
+        assert struct.unpack(">iqi", reply[:16])[::2] == (xid, 0) and len(reply) > 900000
+    grown = target.resident() - before
+    assert grown < 64 * MEGABYTE, f"{grown >> 20} MB for reads behind a write"
+    client.close()
+    setup.close()
+
+
+def long_passwords(target, chance):
+    """A session that there is not, and its password is long: not even worth a place in the log."""
+    def log_bytes():
+        files = os.listdir(target.directory + "/data")
+        return sum(1 for name in files if name.startswith("log."))
+    before = log_bytes()
+    for _ in range(60):
+        sock = target.raw()
+        sock.sendall(frame(struct.pack(">iqiq", 0, 0, 4000, 77) + text(b"p" * 1000000) + b"\0"))
+        reply = sock.recv(64)
+        assert reply[:20] == struct.pack(">iiiq", 37, 0, 0, 0), reply
+        sock.close()
+    assert log_bytes() <= before + 1
+
+
 def half_frames(target, chance):
     """A megabyte but for its last byte, from many at once: bounded in all."""
     before = target.resident()
@@ -237,7 +339,8 @@ def main():
     count = min(options.connections, hard - 200)
     print(f"hostile input: seed {seed}, {count} silent connections")
     attacks = [bad_lengths, random_frames, cut_frames, bad_paths, other_protocols, never_reads,
-               half_frames, make_silent(count), many_watches_on_nothing]
+               dead_reader, slow_reader, crowd_that_never_reads, reads_behind_a_write,
+               long_passwords, half_frames, make_silent(count), many_watches_on_nothing]
     target = Target(os.path.abspath(options.zkd), options.port)
     passed = failed = 0
     for attack in attacks:
