@@ -412,8 +412,8 @@ void Core::maybe_snapshot() {
     if (snapshot_running_ || now_us_ < snapshot_retry_us_) return;
     uint64_t entries = state_->zxid() - snapshot_zxid_;
     uint64_t bytes = log_->appended_bytes() - log_bytes_at_snapshot_;
-    // The log must have grown by as much as a snapshot has, too: then the work of snapshots stays in
-    // proportion to that of writes, however large the tree and however fast they come.
+    // The log must have grown by as much as a snapshot has, too: then the work of snapshots stays
+    // in proportion to that of writes, however large the tree and however fast they come.
     uint64_t size = state_->tree.data_bytes() + state_->tree.count() * snapshot_bytes_per_znode;
     bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
