@@ -18,7 +18,7 @@ std::string_view parent_of(std::string_view path) {
 
 Watches::~Watches() {
     for (uint32_t key = 1; key < keys_.end(); ++key)
-        if (keys_[key].first != 0) free(keys_[key].text);
+        if (keys_[key].first != 0 && keys_[key].znode == 0) free(keys_[key].text);
 }
 
 uint64_t Watches::hash_of(std::string_view path) const {
@@ -29,7 +29,7 @@ uint32_t Watches::find_key(std::string_view path) const {
     return index_.find(hash_of(path), [&](uint32_t number) {
         const Key& key = keys_[number];
         return key.znode != 0 ? !path.empty() && tree_.is_at(key.znode, path)
-                              : text_of(key) == path;
+                              : key.text->path() == path;
     });
 }
 
@@ -50,8 +50,18 @@ uint32_t Watches::find_watch(uint32_t key, ClientId client) const {
 void Watches::set_modes(uint32_t number, uint8_t modes) {
     Watch& watch = watches_[number];
     auto count = [](uint8_t set, uint8_t table) { return (set & table) != 0 ? 1u : 0u; };
-    data_count_ += count(modes, watch_mode::data_table);
-    data_count_ -= count(watch.modes, watch_mode::data_table);
+    uint32_t now = count(modes, watch_mode::data_table);
+    uint32_t before = count(watch.modes, watch_mode::data_table);
+    if (now != before) {
+        uint32_t& of_path = data_count(keys_[watch.key]);
+        uint32_t& of_client = owners_[watch.client].data_count;
+        of_path += now - before;
+        of_client += now - before;
+        data_count_ += now;
+        data_count_ -= before;
+        if (of_path == now) path_count_ += now - before;
+        if (of_client == now) client_count_ += now - before;
+    }
     child_count_ += count(modes, watch_mode::child_table);
     child_count_ -= count(watch.modes, watch_mode::child_table);
     recursive_count_ += count(modes, watch_mode::recursive);
@@ -78,30 +88,22 @@ void Watches::drop(uint32_t number) {
 void Watches::drop_key(uint32_t number) {
     Key& key = keys_[number];
     index_.erase(hash_of(key_path(number)), number);
-    free(key.text);
-    key.text = nullptr;
+    if (key.znode == 0) free(key.text);
     key.znode = 0;
     keys_.release(number);
 }
 
-char* Watches::make_text(std::string_view path) {
-    char* text = static_cast<char*>(malloc(sizeof(uint32_t) + path.size()));
+Watches::Text* Watches::make_text(std::string_view path, uint32_t data_count) {
+    Text* text = static_cast<Text*>(malloc(sizeof(Text) + path.size()));
     ASSERT(text != nullptr);
-    uint32_t size = static_cast<uint32_t>(path.size());
-    memcpy(text, &size, sizeof size);
-    if (size > 0) memcpy(text + sizeof size, path.data(), size);
+    *text = {.data_count = data_count, .size = static_cast<uint32_t>(path.size())};
+    if (!path.empty()) memcpy(text + 1, path.data(), path.size());
     return text;
-}
-
-std::string_view Watches::text_of(const Key& key) {
-    uint32_t size = 0;
-    memcpy(&size, key.text, sizeof size);
-    return {key.text + sizeof size, size};
 }
 
 std::string Watches::key_path(uint32_t number) const {
     const Key& key = keys_[number];
-    return key.znode != 0 ? tree_.path(key.znode) : std::string(text_of(key));
+    return key.znode != 0 ? tree_.path(key.znode) : std::string(key.text->path());
 }
 
 void Watches::add(std::string_view path, ClientId client, uint8_t modes) {
@@ -114,7 +116,7 @@ void Watches::add(std::string_view path, ClientId client, uint8_t modes) {
     if (key == 0) {
         key = keys_.allocate();
         keys_[key].znode = path.empty() ? 0 : tree_.find(path);
-        if (keys_[key].znode == 0) keys_[key].text = make_text(path);
+        if (keys_[key].znode == 0) keys_[key].text = make_text(path, 0);
         index_.insert(hash_of(path), key);
     }
     if (client >= owners_.size()) owners_.resize(client + 1);
@@ -204,7 +206,7 @@ void Watches::deleted(std::string_view path, AclId acl, AclId parent_acl,
     // Before the number names another znode, the key must stop using it.
     uint32_t key = find_key(path);
     if (key != 0 && keys_[key].znode != 0) {
-        keys_[key].text = make_text(path);
+        keys_[key].text = make_text(path, keys_[key].data_count);
         keys_[key].znode = 0;
     }
     // One round for both tables: who has both is told once, and both one-shots are consumed.
@@ -221,29 +223,6 @@ void Watches::data_changed(std::string_view path, AclId acl, std::vector<Event>&
     ++round_;
     fire(path, EventType::data_changed, acl, watch_mode::data_table, out);
     fire_recursive(path, EventType::data_changed, acl, out);
-}
-
-uint32_t Watches::path_count() const {
-    uint32_t paths = 0;
-    for (uint32_t key = 1; key < keys_.end(); ++key) {
-        uint8_t modes = 0;
-        for (uint32_t at = keys_[key].first; at != 0; at = watches_[at].key_next)
-            modes |= watches_[at].modes;
-        if ((modes & watch_mode::data_table) != 0) ++paths;
-    }
-    return paths;
-}
-
-uint32_t Watches::client_count() const {
-    uint32_t clients = 0;
-    for (const Owner& owner : owners_) {
-        for (uint32_t at = owner.first; at != 0; at = watches_[at].client_next) {
-            if ((watches_[at].modes & watch_mode::data_table) == 0) continue;
-            ++clients;
-            break;
-        }
-    }
-    return clients;
 }
 
 uint64_t Watches::bytes() const {

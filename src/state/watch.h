@@ -79,16 +79,26 @@ public:
     // `data_count`.
     uint64_t count() const { return data_count_ + child_count_; }
     uint64_t data_count() const { return data_count_; }
-    uint32_t path_count() const;    // paths with watches of the data table
-    uint32_t client_count() const;  // clients with such watches
+    uint32_t path_count() const { return path_count_; }      // with watches of the data table
+    uint32_t client_count() const { return client_count_; }  // with such watches
     uint64_t bytes() const;
     void list(void* context,
               void (*row)(void* context, std::string_view path, ClientId client, uint8_t modes))
         const;
 
 private:
+    // A path, behind it; and what Key has no room for.
+    struct Text {
+        uint32_t data_count;
+        uint32_t size;
+
+        std::string_view path() const { return {reinterpret_cast<const char*>(this + 1), size}; }
+    };
     struct Key {
-        char* text;  // the path if znode is 0: its size in 4 bytes, then the path
+        union {
+            Text* text;           // the path if znode is 0, else
+            uint32_t data_count;  // how many of its watches are of the data table
+        };
         ZnodeId znode;
         uint32_t first;  // its watches
     };
@@ -103,6 +113,7 @@ private:
     };
     struct Owner {
         uint32_t first = 0;
+        uint32_t data_count = 0;
         uint32_t told = 0;  // the last round that told this client something
     };
 
@@ -112,8 +123,10 @@ private:
     void set_modes(uint32_t watch, uint8_t modes);
     void drop(uint32_t watch);
     void drop_key(uint32_t key);
-    static char* make_text(std::string_view path);
-    static std::string_view text_of(const Key& key);
+    static Text* make_text(std::string_view path, uint32_t data_count);
+    uint32_t& data_count(Key& key) {
+        return key.znode != 0 ? key.data_count : key.text->data_count;
+    }
     std::string key_path(uint32_t key) const;
     void fire(std::string_view path, EventType type, AclId acl, uint8_t table,
               std::vector<Event>& out);
@@ -127,6 +140,8 @@ private:
     Slab<Watch> watches_;
     std::vector<Owner> owners_;  // by client
     Index index_;
+    uint32_t path_count_ = 0;
+    uint32_t client_count_ = 0;
     uint64_t data_count_ = 0;
     uint64_t child_count_ = 0;
     uint64_t recursive_count_ = 0;
