@@ -174,6 +174,10 @@ void Core::answer_read(Client& client, const Pending& pending, Bytes body) {
     size_t at = begin_frame(client.out);
     write_reply_header(client.out, {.xid = pending.xid, .zxid = zxid, .err = Err::ok});
     Err err = state_->read(static_cast<Op>(pending.op), body, caller, client.out, notices_);
+    if (err == Err::system_error && may_complain(Complaint::reply))
+        LOG(warn, "a %s of %s refused: its reply would be longer than maxResponseBytes, %llu",
+            find_command(pending.op)->name.data(), ip_text(client.from).c_str(),
+            static_cast<unsigned long long>(config_.response_bytes_max));
     if (!notices_.empty()) {
         client.out.truncate(start);
         client.out.append(notices_.bytes());

@@ -25,6 +25,10 @@ struct Read {
     const Caller& caller;
     Buffer& reply;
     Buffer& notices;  // whole packets that the client gets before the reply
+    size_t start;     // where the reply begins
+
+    // Then it is SystemError, at once: a request of a MB may ask for thousands of them.
+    bool too_long() const { return reply.size() - start > state.limits.reply_bytes_max; }
 };
 
 enum class CommandKind : uint8_t {

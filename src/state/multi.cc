@@ -148,8 +148,9 @@ Err read_multi(Read& call, Op, Reader& body) {
         size_t start = call.reply.size();
         encode(call.reply, MultiHeader{.type = header.type, .done = false, .err = 0});
         Err err = find_command(header.type)->read(call, op, in);
+        if (call.too_long()) return Err::system_error;
         if (err == Err::ok) continue;
-        if (err == Err::marshalling_error) return err;
+        if (err == Err::marshalling_error || err == Err::system_error) return err;
         call.reply.truncate(start);
         write_error(call.reply, err);
     }

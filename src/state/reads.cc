@@ -22,14 +22,6 @@ void note_watch(Read& call, const PathWatch& asked, uint8_t modes) {
     if (asked.watch) call.state.watches.add(asked.path, call.caller.client, modes);
 }
 
-bool too_large(const Read& call, std::string_view path, size_t bytes) {
-    size_t most = call.state.limits.reply_bytes_max;
-    if (bytes <= most) return false;
-    LOG(warn, "reply of %zu bytes for %.*s refused: more than maxResponseBytes %zu", bytes,
-        static_cast<int>(std::min<size_t>(path.size(), 200)), path.data(), most);
-    return true;
-}
-
 // The catch-up events of setWatches go out ahead of its reply, as packets of their own.
 void write_event(Buffer& out, EventType type, std::string_view path) {
     size_t at = begin_frame(out);
@@ -115,17 +107,14 @@ Err read_children(Read& call, Op op, Reader& body) {
     ZnodeId id = 0;
     if (Err err = find_readable(call, asked.path, perm::read, id); err != Err::ok) return err;
     std::span<const ZnodeId> children = tree.children(id);
-    size_t start = call.reply.size();
     call.reply.u32(static_cast<uint32_t>(children.size()));
     constexpr size_t ahead = 16;  // memory fetched while the names before are copied
     for (size_t i = 0; i < children.size(); ++i) {
         if (i + 2 * ahead < children.size()) __builtin_prefetch(&tree[children[i + 2 * ahead]]);
         if (i + ahead < children.size()) __builtin_prefetch(tree[children[i + ahead]].bytes);
         write_text(call.reply, tree.name(children[i]));
-        if ((i & 4095) == 0 && too_large(call, asked.path, call.reply.size() - start))
-            return Err::system_error;
+        if (call.too_long()) return Err::system_error;
     }
-    if (too_large(call, asked.path, call.reply.size() - start)) return Err::system_error;
     note_watch(call, asked, watch_mode::child);
     if (op == Op::get_children2) encode(call.reply, tree.stat(id));
     return Err::ok;
@@ -154,6 +143,7 @@ Err read_ephemerals(Read& call, Op, Reader& body) {
             std::string path = state.tree.path(id);
             if (!path.starts_with(prefix)) continue;
             write_text(call.reply, path);
+            if (call.too_long()) return Err::system_error;
             ++count;
         }
     }

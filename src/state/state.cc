@@ -220,11 +220,14 @@ Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& 
     const Command* command = find_command(static_cast<int32_t>(op));
     ASSERT(command != nullptr);
     ASSERT(command->read != nullptr);
-    Read call{.state = *this, .caller = caller, .reply = reply, .notices = notices};
+    Read call{.state = *this,
+              .caller = caller,
+              .reply = reply,
+              .notices = notices,
+              .start = reply.size()};
     Reader in(body);
-    size_t reply_start = reply.size();
     Err err = command->read(call, op, in);
-    if (err != Err::ok) reply.truncate(reply_start);
+    if (err != Err::ok) reply.truncate(call.start);
     return err;
 }
 

@@ -317,6 +317,25 @@ TEST_CASE("a multiRead answers each read by itself") {
     CHECK(read_all(world, "") == "");
 }
 
+TEST_CASE("a multiRead whose answers would be too long together is refused as a whole") {
+    World world;
+    world.create("/big", std::string(1000, 'x'));
+    Buffer body;
+    for (int i = 0; i < 10; ++i) {
+        encode(body, MultiHeader{.type = 4, .done = false, .err = -1});
+        encode(body, PathWatch{.path = "/big", .watch = false});
+    }
+    encode(body, MultiHeader{});
+    size_t whole = world.read(Op::multi_read, body.text()).reply.size();
+    REQUIRE(whole > 10 * 1000);
+    // The end's nine bytes come when all is judged.
+    world.state.limits.reply_bytes_max = whole - 9;
+    CHECK(world.read(Op::multi_read, body.text()).err == Err::ok);
+    world.state.limits.reply_bytes_max = whole - 10;
+    CHECK(world.read(Op::multi_read, body.text()).err == Err::system_error);
+    CHECK(world.read(Op::multi_read, body.text()).reply.empty());
+}
+
 TEST_CASE("a multiRead leaves no watches, whatever its flags say") {
     World world;
     world.create("/a");

@@ -262,6 +262,12 @@ TEST_CASE("a reply larger than this node allows is refused and leaves no watch")
     world.state.limits.reply_bytes_max = 100 * 8 + 4;
     CHECK(world.children("/p", true).texts().size() == 100);
     CHECK(world.state.watches.count() == 1);
+    world.create("/e1", "", 1);
+    world.create("/e2", "", 1);
+    world.state.limits.reply_bytes_max = 4 + 2 * 7;
+    CHECK(world.read(Op::get_ephemerals, text_body("/")).texts().size() == 2);
+    world.state.limits.reply_bytes_max = 4 + 2 * 7 - 1;
+    CHECK(world.read(Op::get_ephemerals, text_body("/")).err == Err::system_error);
 }
 
 TEST_CASE("requests take effect in their order, and a refused one stops nobody") {
