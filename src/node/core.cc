@@ -15,7 +15,6 @@ constexpr size_t expiries_per_turn = 1'000;
 constexpr size_t reap_looks_per_tick = 2'000;
 constexpr uint32_t looks_max = 4;                // at the sockets, for more of a batch
 constexpr uint64_t snapshot_bytes_per_znode = 64;  // about, beside path and data
-constexpr uint64_t unsent_bytes_max = 1u << 30;  // of all clients
 constexpr uint64_t snapshot_retry_after_us = 10'000'000;
 constexpr uint64_t purge_ticket = uint64_t{1} << 63;  // none of the log's
 
@@ -313,11 +312,13 @@ void Core::set_unsent(Client& client, size_t bytes) {
 // Requests are taken more slowly where replies are not read, but events come whether or not. When
 // all clients together are told too much, those go who have more than their share.
 void Core::drop_if_unread(Client& client, size_t bytes) {
-    bool share = unsent_ > unsent_bytes_max && bytes > unsent_bytes_max / client_count_;
+    bool share = unsent_ > config_.output_max && bytes > config_.output_max / client_count_;
     if (bytes <= config_.client_output_max && !share) return;
     if (share && may_complain(Complaint::unsent))
-        LOG(warn, "connection from %s closed: %zu bytes unsent, and %llu of all clients together",
-            ip_text(client.from).c_str(), bytes, static_cast<unsigned long long>(unsent_));
+        LOG(warn, "connection from %s closed: %zu bytes unsent, and of all clients together more "
+                  "than totalOutputLimit, %llu",
+            ip_text(client.from).c_str(), bytes,
+            static_cast<unsigned long long>(config_.output_max));
     else if (may_complain(Complaint::unsent))
         LOG(warn, "connection from %s closed: %zu bytes unsent, clientOutputLimit is %llu",
             ip_text(client.from).c_str(), bytes,

@@ -75,7 +75,18 @@ struct Metrics {
 };
 
 // Keeps what clients can cause from filling the message log: one line a second of each kind.
-enum class Complaint : uint8_t { refused, large, ahead, http, tls, held, unsent, auth, reply, count };
+enum class Complaint : uint8_t {
+    refused,
+    large,
+    ahead,
+    http,
+    tls,
+    held,
+    unsent,
+    auth,
+    reply,
+    count
+};
 
 // What the edge told, to be looked at in the next turn.
 struct Happening {

@@ -14,10 +14,8 @@ namespace zk {
 
 namespace {
 
-constexpr size_t held_bytes_max = 512u << 20;   // of all clients together
 constexpr size_t output_bytes_soft = 4u << 20;  // of one client: then no more of it is taken
-constexpr size_t output_bytes_max = 128u << 20;  // of all: then each may have only a little
-constexpr size_t output_bytes_little = 16u << 10;
+constexpr size_t output_bytes_little = 16u << 10;  // or of this, where all have much
 constexpr size_t child_bytes = 32;               // of a name in a reply, about
 
 bool looks_like_http(uint32_t word) {
@@ -94,11 +92,12 @@ void Core::take_bytes(Client& client, Bytes bytes) {
         held_bytes_ -= used;
         if (client.in.empty()) client.in.reset();
     }
-    if (held_bytes_ > held_bytes_max) {
+    if (held_bytes_ > config_.input_max) {
         if (may_complain(Complaint::held))
             LOG(warn,
-                "connection from %s closed: unfinished requests of all clients hold %zu bytes",
-                ip_text(client.from).c_str(), held_bytes_max);
+                "connection from %s closed: the requests of all clients hold more than "
+                "totalInputLimit, %llu bytes",
+                ip_text(client.from).c_str(), static_cast<unsigned long long>(config_.input_max));
         drop(client, "too many bytes held");
     }
 }
@@ -106,10 +105,10 @@ void Core::take_bytes(Client& client, Bytes bytes) {
 bool Core::may_take(const Client& client) const {
     if (client.stage == Stage::connecting || client.stage == Stage::leaving) return false;
     size_t output = client.out.size() + client.unsent + client.promised;
-    bool tight = unsent_ + promised_ + made_ >= output_bytes_max;
+    bool tight = unsent_ + promised_ + made_ >= config_.output_max / 8;
     return client.queued() < config_.client_outstanding_max &&
            output < (tight ? output_bytes_little : output_bytes_soft) &&
-           log_->window_bytes() < held_bytes_max / 2;
+           log_->window_bytes() < config_.input_max / 2;
 }
 
 // About how long the reply to a read will be that waits behind a write.

@@ -102,6 +102,14 @@ constexpr Option table[] = {
      .most = kb_max, .initial = "268435456",
      .help = "unsent bytes of one client; then its connection is closed",
      .field = number<&Config::client_output_max>},
+    {.key = "totalOutputLimit", .section = "Limits", .unit = "bytes", .least = 16 << 20,
+     .most = kb_max, .initial = "1073741824",
+     .help = "unsent bytes of all clients; then those with most are closed",
+     .field = number<&Config::output_max>},
+    {.key = "totalInputLimit", .section = "Limits", .unit = "bytes", .least = 16 << 20,
+     .most = kb_max, .initial = "536870912",
+     .help = "bytes of all clients' unfinished and waiting requests",
+     .field = number<&Config::input_max>},
 
     // Disk.
     {.key = "forceSync", .section = "Disk", .initial = "yes",

@@ -81,6 +81,8 @@ struct Config {
     uint64_t request_bytes_max = 1048575;      // jute.maxbuffer
     uint64_t response_bytes_max = 128u << 20;  // a longer reply is refused
     uint64_t client_output_max = 256u << 20;   // unsent bytes of one client, then it is closed
+    uint64_t output_max = 1u << 30;            // of all clients
+    uint64_t input_max = 512u << 20;           // of all clients' unfinished and waiting requests
     int32_t handshake_timeout_ms = 10000;      // a connection without a session; 0: for ever
 
     // Disk.

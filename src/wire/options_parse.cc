@@ -211,8 +211,13 @@ void check_sizes(Settings& settings) {
                      ", less than maxResponseBytes, which is " +
                      std::to_string(config.response_bytes_max) +
                      ": the longest reply could never leave");
-    // A segment must take the largest request with all that surrounds it.
     uint64_t least = config.request_bytes_max * 2;
+    if (config.input_max < least)
+        complain(settings, settings.file,
+                 "totalInputLimit is " + std::to_string(config.input_max) +
+                     ", less than twice jute.maxbuffer, which is " +
+                     std::to_string(config.request_bytes_max));
+    // A segment must take the largest request with all that surrounds it.
     if (config.segment_bytes < least) {
         uint64_t kb = (least + 1023) / 1024;
         config.segment_bytes = kb * 1024;
