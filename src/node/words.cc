@@ -327,6 +327,8 @@ constexpr std::array words = {
     Word{"envi", &Words::envi}, Word{"dump", &Words::dump}, Word{"wchs", &Words::wchs},
     Word{"wchc", &Words::wchc}, Word{"wchp", &Words::wchp}, Word{"dirs", &Words::dirs},
     Word{"crst", &Words::crst}, Word{"srst", &Words::srst}, Word{"isro", &Words::isro},
+    // ZooKeeper's trace mask, and digests of its own kind: not here, whatever the whitelist says.
+    Word{"gtmk", nullptr},      Word{"stmk", nullptr},      Word{"hash", nullptr},
 };
 
 }  // namespace
@@ -336,7 +338,7 @@ bool Core::answer_word(std::string_view letters, const Client& client, Buffer& o
         if (word.letters != letters) continue;
         // As in ZooKeeper, the packet that asks is counted before the answer is made.
         ++metrics_.packets_received;
-        if (word_allowed(config_, letters)) {
+        if (word.answer != nullptr && word_allowed(config_, letters)) {
             (Words{*this, client, out}.*word.answer)();
         } else {
             line(out, "%s is not executed because it is not in the whitelist.\n",
