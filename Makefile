@@ -55,7 +55,6 @@ libs_cli := $(libs_zkd) $(EDIT_LIBS)
 
 objects = $(patsubst %.cc,$(BUILD)/%.o,$(foreach room,$(1),$(wildcard src/$(room)/*.cc)))
 pure := $(call objects,base wire state storage quorum node)
-client := $(call objects,client)
 zkd_objects := $(pure) $(call objects,edge) $(BUILD)/src/zkd.o
 cli_objects := $(call objects,base wire client cli) $(BUILD)/src/zk_cli.o
 bench_objects := $(call objects,base wire client bench) $(BUILD)/src/zk_bench.o
@@ -110,7 +109,8 @@ $(BUILD)/sim: $(sim_objects)
 $(BUILD)/flags: always
 	@mkdir -p $(@D)
 	@echo '$(CXX) $(src_flags)' | cmp -s - $@ || echo '$(CXX) $(src_flags)' >$@
-# The time of the last commit (or, without git, of this file), for node/version.h. Its own file, so that few objects hang on it.
+# The time of the last commit (or, without git, of this file), for node/version.h. Its own file, so
+# that few objects hang on it.
 $(BUILD)/include/built.h: always
 	@mkdir -p $(@D)
 	@built=$$(TZ=UTC git log -1 --date='format-local:%m/%d/%Y %H:%M UTC' --format=%cd 2>/dev/null || \

@@ -170,9 +170,9 @@ int serve(const Config& config) {
     UvIo io;
     // Before the data is read, which may take a while: a port that is taken should show at once.
     done = io.bind({.address = config.client_address,
-                                 .port = config.client_port,
-                                 .backlog = config.client_backlog,
-                                 .keepalive = config.client_keepalive});
+                    .port = config.client_port,
+                    .backlog = config.client_backlog,
+                    .keepalive = config.client_keepalive});
     if (!done) return failed(done.error(), exit_error);
     Node node(io, config);
     done = node.start();

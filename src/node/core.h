@@ -230,7 +230,6 @@ private:
     uint64_t next_reap_us_ = 0;
     bool reaping_ = false;
     bool rules_cut_ = false;  // to be proposed again
-    uint64_t reaped_in_minute_ = 0;
     uint64_t next_purge_us_ = 0;
 
     bool snapshot_running_ = false;

@@ -15,6 +15,7 @@
 //
 //     no room to make the spare         full(): the node admits only what frees room; tried again
 //     activation finds no room          nothing of the batch was written: cut_needed()
+//     the batch itself finds no room    a torn tail, cut by the next segment: cut_needed(), too
 //     any other failed write or sync    fatal(): the process must end; never tried again
 
 #pragma once

@@ -3,16 +3,12 @@
 
 #include <doctest/doctest.h>
 
-#include "memory_io.h"
-#include "state/commands.h"
-#include "storage/recovery.h"
+#include "storage_site.h"
 
 using namespace zk;
+using test::ensemble, test::seed;
 
 namespace {
-
-constexpr uint64_t ensemble = 77;
-constexpr uint64_t seed = 99;
 
 // A disk that remembers what was asked of it, and cannot read some of its files.
 class WatchedIo final : public MemoryIo {
@@ -35,64 +31,9 @@ public:
     }
 };
 
-struct Site {
-    WatchedIo io;
-    std::unique_ptr<State> state;
-    std::unique_ptr<Log> log;
-    uint64_t segment_bytes;
+struct Site : test::StorageSite<WatchedIo> {
+    explicit Site(uint64_t bytes = 4096) : StorageSite("l", bytes) {}
 
-    explicit Site(uint64_t bytes = 4096) : segment_bytes(bytes) { restart(); }
-
-    RecoveryOptions places() const {
-        return {.data_directory = "d", .log_directory = "l", .ensemble = ensemble, .seed = seed};
-    }
-    Result<void> try_restart() {
-        log.reset();
-        io.submitted.clear();
-        remove_leftovers(io, "l");
-        Result<Recovered> found = recover(io, places());
-        if (!found) return found.error();
-        state = std::move(found->state);
-        log = std::make_unique<Log>(
-            io, LogOptions{.directory = "l", .segment_bytes = segment_bytes, .ensemble = ensemble},
-            std::move(found->log));
-        return log->open();
-    }
-    void restart() {
-        Result<void> started = try_restart();
-        REQUIRE_MESSAGE(started.has_value(), (started ? "" : started.error().text));
-        finish();
-    }
-    void finish() {
-        io.finish([this](Lane lane, uint64_t ticket, const DiskResult& result) {
-            log->on_disk(lane, ticket, result);
-        });
-    }
-    void append(size_t bytes = 10) {
-        std::string body(bytes, 'b');
-        log->append({.term = 1,
-                     .zxid = 0,
-                     .time_ms = 5,
-                     .origin = {},
-                     .session = 0,
-                     .op = entry_op::no_op,
-                     .ids = {},
-                     .body = as_bytes(body)});
-    }
-    void batch(int entries, size_t bytes = 10) {
-        for (int i = 0; i < entries; ++i) append(bytes);
-        log->flush();
-        finish();
-        Buffer reply;
-        while (state->zxid() < log->durable_zxid()) state->apply(log->at(state->zxid() + 1), reply);
-        log->release(state->zxid());
-    }
-    std::string snapshot() {
-        std::string path = "d/" + snapshot_name(state->zxid());
-        auto job = make_snapshot_job(*state, ensemble, log->position_of(state->zxid()), 1);
-        REQUIRE(io.fork_snapshot(path, write_snapshot, job.get()).has_value());
-        return path;
-    }
     size_t count(const std::string& prefix) const {
         auto named = [&](const auto& file) { return file.first.starts_with(prefix); };
         return static_cast<size_t>(std::count_if(io.files.begin(), io.files.end(), named));

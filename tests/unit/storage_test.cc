@@ -8,86 +8,19 @@
 
 #include <chrono>
 
-#include "memory_io.h"
-#include "state/commands.h"
-#include "storage/recovery.h"
+#include "storage_site.h"
 
 using namespace zk;
+using test::ensemble, test::seed;
 
 namespace {
-
-constexpr uint64_t ensemble = 77;
-constexpr uint64_t seed = 99;
 
 RecoveryOptions places() {
     return {.data_directory = "d", .log_directory = "d", .ensemble = ensemble, .seed = seed};
 }
 
-// A log at work, with a state that follows it.
-struct Site {
-    MemoryIo io;
-    std::unique_ptr<State> state;
-    std::unique_ptr<Log> log;
-    uint64_t segment_bytes = 4096;
-
-    explicit Site(uint64_t bytes = 4096) : segment_bytes(bytes) { restart(); }
-
-    Result<void> try_restart() {
-        log.reset();
-        io.submitted.clear();
-        remove_leftovers(io, "d");
-        Result<Recovered> found = recover(io, places());
-        if (!found) return found.error();
-        state = std::move(found->state);
-        log = std::make_unique<Log>(
-            io, LogOptions{.directory = "d", .segment_bytes = segment_bytes, .ensemble = ensemble},
-            std::move(found->log));
-        return log->open();
-    }
-    void restart() {
-        Result<void> started = try_restart();
-        REQUIRE_MESSAGE(started.has_value(), (started ? "" : started.error().text));
-        finish();
-    }
-    void finish() {
-        io.finish([this](Lane lane, uint64_t ticket, const DiskResult& result) {
-            log->on_disk(lane, ticket, result);
-        });
-    }
-    uint64_t append(size_t bytes = 10) {
-        std::string body(bytes, 'b');
-        return log->append({.term = 1,
-                            .zxid = 0,
-                            .time_ms = 5,
-                            .origin = {.node = 1, .client = 2, .request = 3},
-                            .session = 0,
-                            .op = entry_op::no_op,
-                            .ids = {},
-                            .body = as_bytes(body)});
-    }
-    void batch(int entries, size_t bytes = 10) {
-        for (int i = 0; i < entries; ++i) append(bytes);
-        log->flush();
-        finish();
-        apply();
-    }
-    void apply() {
-        Buffer reply;
-        while (state->zxid() < log->durable_zxid()) state->apply(log->at(state->zxid() + 1), reply);
-        log->release(state->zxid());
-    }
-    void snapshot() {
-        auto job = make_snapshot_job(*state, ensemble, log->position_of(state->zxid()), 1);
-        Result<void> written =
-            io.fork_snapshot("d/" + snapshot_name(state->zxid()), write_snapshot, job.get());
-        REQUIRE(written.has_value());
-    }
-    std::vector<std::string> segments() {
-        std::vector<std::string> all;
-        for (const auto& [path, bytes] : io.files)
-            if (path.starts_with("d/log.")) all.push_back(path);
-        return all;
-    }
+struct Site : test::StorageSite<MemoryIo> {
+    explicit Site(uint64_t bytes = 4096) : StorageSite("d", bytes) {}
 };
 
 // Hundreds of warnings that are meant to be there.
