@@ -1,4 +1,4 @@
-// io.h -- what the world must offer to a node: time, chance, files, clients.
+// io.h -- what the world must offer to a node: time, chance, files, clients, peers.
 //
 // Layer 0. `Io` is the only virtual interface of the project. The edge implements it with libuv,
 // threads and a real disk; the simulator with one seed. A node calls Io from its turn and at its
@@ -6,8 +6,9 @@
 // which only queue.
 //
 // Disk work is a list of DiskOps, run strictly in order on a lane; the first failure ends the list.
-// The log lane does nothing but write and sync the log; everything else goes by the bulk lane. The
-// same ops, run at once by `run`, serve the start of a node, when nothing else is going on.
+// The log lane does nothing but write and sync the log, and the vote lane nothing but the record of
+// term and vote; everything else goes by the bulk lane. The same ops, run at once by `run`, serve
+// the start of a node, when nothing else is going on.
 
 #pragma once
 
@@ -22,6 +23,8 @@ namespace zk {
 
 // A connection, from on_open until the node calls close(). A small number, used again afterwards.
 using ClientId = uint32_t;
+// The same for a connection to another node of the ensemble; both are numbers of one series.
+using LinkId = uint32_t;
 
 struct Address {
     uint8_t ip[16] = {};  // IPv4 as ::ffff:a.b.c.d
@@ -38,6 +41,7 @@ enum class DiskOpKind : uint8_t {
     remove,    // no error if it is not there
     sync_dir,  // fsync of the directory `path`
     truncate,  // to `size`
+    read,      // `size` bytes at `offset`, or what there is of them, into the result
 };
 
 struct DiskOp {
@@ -45,7 +49,7 @@ struct DiskOp {
     std::string path = {};
     std::string to = {};  // rename
     uint64_t offset = 0;  // write
-    uint64_t size = 0;    // create, truncate
+    uint64_t size = 0;    // create, truncate, read
     Bytes data = {};      // write; the caller keeps the bytes unchanged until the list is done
 };
 
@@ -53,6 +57,7 @@ struct DiskResult {
     int error = 0;           // errno of the op that failed, 0 if all went well
     uint32_t failed_op = 0;  // which of the list
     uint64_t took_us = 0;
+    std::vector<uint8_t> bytes = {};  // of all that was read, one behind the other
 };
 
 // What an operator wants to know of the process and its loop.
@@ -64,7 +69,7 @@ struct Vitals {
     uint64_t copied_bytes = 0;     // because pages changed while that child lived
 };
 
-enum class Lane : uint8_t { log, bulk };
+enum class Lane : uint8_t { log, bulk, vote };
 
 // Where a snapshot's bytes go, in order. False: the disk refused; nothing more need be written.
 struct Sink {
@@ -112,6 +117,11 @@ public:
     virtual size_t send(ClientId client, Buffer& bytes) = 0;
     virtual void close(ClientId client) = 0;
     virtual void pause(ClientId client, bool paused) = 0;
+
+    // Peers. A link is used as a client is: send, close exactly once, pause, and the same events.
+    // `dial` looks the name up anew each time; Node::on_dialed tells when the link stands, or
+    // on_end that it does not. Those that others dialed come by Node::on_peer.
+    virtual LinkId dial(const std::string& host, uint16_t port) = 0;
 };
 
 }  // namespace zk

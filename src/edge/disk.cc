@@ -47,7 +47,8 @@ DiskResult FileDisk::run(std::span<const DiskOp> ops) {
     // Only between lists: within one, a file that was written must be the one that is synced.
     if (names_seen_ != names_.load(std::memory_order_acquire)) close_file();
     for (const DiskOp& op : ops) {
-        result.error = run_one(op);
+        result.error =
+            op.kind == DiskOpKind::read ? read_part(op, result.bytes) : run_one(op);
         if (result.error != 0) {
             result.failed_op = static_cast<uint32_t>(&op - ops.data());
             break;
@@ -75,8 +76,17 @@ int FileDisk::run_one(const DiskOp& op) {
         error = open_file(op.path);
         if (error != 0) return error;
         return ftruncate(file_, static_cast<off_t>(op.size)) == 0 ? 0 : errno;
+    case DiskOpKind::read: break;  // by read_part
     }
     return EINVAL;
+}
+
+int FileDisk::read_part(const DiskOp& op, std::vector<uint8_t>& bytes) {
+    size_t before = bytes.size();
+    bytes.resize(before + op.size);
+    Result<size_t> got = read_at(op.path, op.offset, {bytes.data() + before, op.size});
+    bytes.resize(before + (got ? *got : 0));
+    return got ? 0 : got.error().code;
 }
 
 int FileDisk::create(const DiskOp& op) {

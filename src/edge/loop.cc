@@ -133,7 +133,7 @@ void UvIo::on_child(uv_signal_t* handle, int) {
 
 void UvIo::on_disk(uv_async_t* handle) {
     auto* io = static_cast<UvIo*>(handle->data);
-    for (Lane lane : {Lane::log, Lane::bulk}) {
+    for (Lane lane : {Lane::log, Lane::vote, Lane::bulk}) {
         io->done_.clear();
         io->lanes_[static_cast<size_t>(lane)].take_done(io->done_);
         for (const DiskLane::Done& done : io->done_)
@@ -210,6 +210,11 @@ Vitals UvIo::vitals() {
         vitals.open_files = names->size();
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) vitals.open_files_max = limit.rlim_cur;
     return vitals;
+}
+
+LinkId UvIo::dial(const std::string&, uint16_t) {
+    ASSERT(!"links to peers come with the ensemble");
+    return 0;
 }
 
 Result<void> UvIo::fork_snapshot(const std::string& path, WriteSnapshot write, const void* job) {

@@ -53,6 +53,7 @@ public:
     size_t send(ClientId client, Buffer& bytes) override { return port_.send(client, bytes); }
     void close(ClientId client) override { port_.close(client); }
     void pause(ClientId client, bool paused) override { port_.pause(client, paused); }
+    LinkId dial(const std::string& host, uint16_t port) override;
 
 private:
     static void on_prepare(uv_prepare_t* handle);
@@ -79,7 +80,9 @@ private:
     ClientPort port_{&loop_};
     NameChanges names_;
     FileDisk start_disk_{names_, FileDisk::Pace::at_once};
-    DiskLane lanes_[2] = {{names_, FileDisk::Pace::at_once}, {names_, FileDisk::Pace::gentle}};
+    DiskLane lanes_[3] = {{names_, FileDisk::Pace::at_once},  // in the order of Lane
+                          {names_, FileDisk::Pace::gentle},
+                          {names_, FileDisk::Pace::at_once}};
     std::vector<DiskLane::Done> done_;
     SnapshotChild child_;
 

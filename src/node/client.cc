@@ -8,7 +8,7 @@
 
 namespace zk {
 
-Client::Client(ClientId number, uint32_t attach_number, const Address& address, uint64_t now_us)
+Client::Client(ClientId number, uint64_t attach_number, const Address& address, uint64_t now_us)
     : id(number), attach(attach_number), from(address), opened_us(now_us) {
     add_identity("ip", ip_text(address));
 }

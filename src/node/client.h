@@ -49,10 +49,10 @@ enum class Stage : uint8_t {
 
 class Client {
 public:
-    Client(ClientId number, uint32_t attach_number, const Address& address, uint64_t now_us);
+    Client(ClientId number, uint64_t attach_number, const Address& address, uint64_t now_us);
 
     ClientId id;
-    uint32_t attach;  // never used again in the life of the node
+    uint64_t attach;  // never used again, not even after a restart
     Address from;
     Stage stage = Stage::fresh;
     bool has_read_only = false;  // its connect request had the byte

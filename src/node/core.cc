@@ -106,6 +106,8 @@ Result<void> Core::lead() {
     record_.vote = vote->member;
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored)
         return stored;
+    // The record is written at each start, so no earlier process of this node had such numbers.
+    next_attach_ = record_.sequence << 32 | 1;
     quorum_->vote_written();
     ASSERT(quorum_->role() == Role::leader);
     propose({}, 0, entry_op::no_op, {}, {});

@@ -103,6 +103,8 @@ public:
     // Node's functions.
     Result<void> start();
     bool open(ClientId client, const Address& from);
+    bool peer_came(LinkId, const Address&) { return false; }
+    void peer_dialed(LinkId) {}
     void happened(const Happening& happening) { happenings_.push_back(happening); }
     void disk_done(Lane lane, uint64_t ticket, const DiskResult& result);
     void snapshot_done(const Result<void>& result);
@@ -193,7 +195,7 @@ private:
 
     std::vector<std::unique_ptr<Client>> clients_;  // by ClientId
     uint32_t client_count_ = 0;
-    uint32_t next_attach_ = 1;
+    uint64_t next_attach_ = 1;
     std::unordered_map<int64_t, ClientId> by_session_;
     std::unordered_map<std::string, uint32_t> per_address_;
     std::vector<ClientId> dirty_;
@@ -202,7 +204,7 @@ private:
     struct Handshake {
         uint64_t deadline_us;
         ClientId client;
-        uint32_t attach;
+        uint64_t attach;
     };
     std::vector<Handshake> handshakes_;  // in order of deadlines
     size_t handshakes_head_ = 0;

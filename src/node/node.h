@@ -29,6 +29,9 @@ public:
     void on_bytes(ClientId client, Bytes bytes);
     void on_end(ClientId client, bool reset);  // the other side is done sending, or gone (reset)
     void on_drained(ClientId client);
+    // Of links to other nodes; for the rest they have the events of clients.
+    bool on_peer(LinkId link, const Address& from);  // somebody came to the quorum port; false: no
+    void on_dialed(LinkId link);                     // it stands
     void on_disk(Lane lane, uint64_t ticket, const DiskResult& result);
     void on_snapshot(const Result<void>& result);
 

@@ -4,8 +4,8 @@
 // (state, entry), so all nodes compute the same. Its bytes are made once, when the leader proposes
 // it, and the same bytes go to the disk, to the peers and to apply:
 //
-//     u64 term   u64 zxid   i64 time_ms   u32 origin.node   u32 origin.client   u64 origin.request
-//     i64 session   i32 op   u32 ids_size   ids   body
+//     u64 term   u64 zxid   i64 time_ms   u32 origin.node   i32 op   u64 origin.client
+//     u64 origin.request   i64 session   u32 ids_size   ids   body
 //
 // `ids` are the caller's identities as (scheme, id) pairs of texts; `body` is the record of the
 // client protocol as it came, or one of the records below for the entries that only servers make.
@@ -22,7 +22,7 @@ namespace zk {
 // never by xid.
 struct Origin {
     uint32_t node = 0;
-    uint32_t client = 0;
+    uint64_t client = 0;
     uint64_t request = 0;
 
     bool operator==(const Origin&) const = default;
@@ -46,7 +46,7 @@ struct Entry {
     Bytes body;
 };
 
-inline constexpr size_t entry_head_size = 56;
+inline constexpr size_t entry_head_size = 60;
 
 inline size_t encoded_size(const Entry& entry) {
     return entry_head_size + entry.ids.size() + entry.body.size();
@@ -58,11 +58,11 @@ inline void encode(Buffer& out, const Entry& entry) {
     store_u64(at + 8, entry.zxid);
     store_u64(at + 16, static_cast<uint64_t>(entry.time_ms));
     store_u32(at + 24, entry.origin.node);
-    store_u32(at + 28, entry.origin.client);
-    store_u64(at + 32, entry.origin.request);
-    store_u64(at + 40, static_cast<uint64_t>(entry.session));
-    store_u32(at + 48, static_cast<uint32_t>(entry.op));
-    store_u32(at + 52, static_cast<uint32_t>(entry.ids.size()));
+    store_u32(at + 28, static_cast<uint32_t>(entry.op));
+    store_u64(at + 32, entry.origin.client);
+    store_u64(at + 40, entry.origin.request);
+    store_u64(at + 48, static_cast<uint64_t>(entry.session));
+    store_u32(at + 56, static_cast<uint32_t>(entry.ids.size()));
     out.append(entry.ids);
     out.append(entry.body);
 }
@@ -74,10 +74,10 @@ inline bool decode(Bytes bytes, Entry& entry) {
     entry.zxid = in.u64();
     entry.time_ms = in.i64();
     entry.origin.node = in.u32();
-    entry.origin.client = in.u32();
+    entry.op = in.i32();
+    entry.origin.client = in.u64();
     entry.origin.request = in.u64();
     entry.session = in.i64();
-    entry.op = in.i32();
     uint32_t ids_size = in.u32();
     entry.ids = in.bytes(ids_size);
     entry.body = in.rest();

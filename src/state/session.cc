@@ -22,17 +22,24 @@ SessionSlot Sessions::find(int64_t id) const {
 }
 
 uint64_t Sessions::term(const Session& session) const {
+    uint8_t rest[16];
+    store_u64(rest, session.owner_client);
+    store_u32(rest + 8, session.owner_node);
+    store_u32(rest + 12, static_cast<uint32_t>(session.timeout_ms));
     return hash64(Bytes(session.password, password_size),
-                  hash_id(session.id) + static_cast<uint32_t>(session.timeout_ms));
+                  hash64(Bytes(rest, sizeof rest), hash_id(session.id)));
 }
 
-SessionSlot Sessions::create(int64_t id, int32_t timeout_ms, Bytes password) {
+SessionSlot Sessions::create(int64_t id, int32_t timeout_ms, Bytes password,
+                             const Origin& owner) {
     ASSERT(id != 0);
     ASSERT(password.size() == password_size);
     SessionSlot slot = sessions_.allocate();
     Session& session = sessions_[slot];
     session.id = id;
     session.timeout_ms = timeout_ms;
+    session.owner_node = owner.node;
+    session.owner_client = owner.client;
     memcpy(session.password, password.data(), password_size);
     index_.insert(hash_id(id), slot);
     digest_ += term(session);
@@ -49,10 +56,12 @@ void Sessions::remove(SessionSlot slot) {
     sessions_.release(slot);
 }
 
-void Sessions::set_timeout(SessionSlot slot, int32_t timeout_ms) {
+void Sessions::attach(SessionSlot slot, int32_t timeout_ms, const Origin& owner) {
     Session& session = sessions_[slot];
     digest_ -= term(session);
     session.timeout_ms = timeout_ms;
+    session.owner_node = owner.node;
+    session.owner_client = owner.client;
     digest_ += term(session);
 }
 

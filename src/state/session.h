@@ -31,7 +31,7 @@ struct Session {
     int32_t timeout_ms;
     uint8_t password[password_size];
     uint32_t owner_node;    // where its client is connected, and
-    uint32_t owner_client;  // the client's attach number there
+    uint64_t owner_client;  // the client's attach number there
     ZnodeList ephemerals;
     uint64_t deadline_ms;  // its bucket; 0: none
     SessionSlot prev;      // in the bucket
@@ -52,10 +52,11 @@ public:
     SessionSlot end() const { return sessions_.end(); }
 
     // Requires: the id is not 0 and not there.
-    SessionSlot create(int64_t id, int32_t timeout_ms, Bytes password);
+    SessionSlot create(int64_t id, int32_t timeout_ms, Bytes password, const Origin& owner);
     // Requires: no ephemerals.
     void remove(SessionSlot slot);
-    void set_timeout(SessionSlot slot, int32_t timeout_ms);
+    // Its client came back, perhaps elsewhere.
+    void attach(SessionSlot slot, int32_t timeout_ms, const Origin& owner);
     uint64_t digest() const { return digest_; }
 
     // Deadlines, in milliseconds of a clock that stands still while this node does.

@@ -165,9 +165,7 @@ Applied State::run_session(const Entry& entry, Buffer& reply) {
         if (!in.ok() || asked.password.size() != password_size || asked.timeout_ms <= 0 ||
             sessions.find(id) != 0)
             return {.err = Err::session_expired};
-        SessionSlot slot = sessions.create(id, asked.timeout_ms, asked.password);
-        sessions[slot].owner_node = entry.origin.node;
-        sessions[slot].owner_client = entry.origin.client;
+        SessionSlot slot = sessions.create(id, asked.timeout_ms, asked.password, entry.origin);
         write_session(reply, sessions[slot]);
         return {};
     }
@@ -179,9 +177,7 @@ Applied State::run_session(const Entry& entry, Buffer& reply) {
             asked.timeout_ms <= 0 ||
             CRYPTO_memcmp(asked.password.data(), sessions[slot].password, password_size) != 0)
             return {.err = Err::session_expired};
-        sessions.set_timeout(slot, asked.timeout_ms);
-        sessions[slot].owner_node = entry.origin.node;
-        sessions[slot].owner_client = entry.origin.client;
+        sessions.attach(slot, asked.timeout_ms, entry.origin);
         write_session(reply, sessions[slot]);
         return {};
     }
@@ -278,7 +274,7 @@ void State::save(void* context, Emit emit) const {
         record.clear();
         write_session(record, session);
         record.u32(session.owner_node);
-        record.u32(session.owner_client);
+        record.u64(session.owner_client);
         emit(context, section_sessions, record.bytes());
     }
     int64_t depth = 0;
@@ -318,12 +314,10 @@ bool State::load_session(Reader& in) {
     int64_t id = in.i64();
     int32_t timeout_ms = in.i32();
     Bytes password = in.bytes(password_size);
-    uint32_t owner_node = in.u32();
-    uint32_t owner_client = in.u32();
+    Origin owner{.node = in.u32()};
+    owner.client = in.u64();
     if (!in.ok() || id == 0 || timeout_ms <= 0 || sessions.find(id) != 0) return false;
-    Session& session = sessions[sessions.create(id, timeout_ms, password)];
-    session.owner_node = owner_node;
-    session.owner_client = owner_client;
+    sessions.create(id, timeout_ms, password, owner);
     return true;
 }
 

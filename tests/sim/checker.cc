@@ -16,6 +16,9 @@ constexpr uint64_t excuse_us = 6'000'000;
 // Shorter ones a server may not notice: its clocks tick ten times a second.
 constexpr uint64_t short_stall_us = 300'000;
 
+// Of this process: the high half is that of its start.
+uint32_t attach_of(const Entry& entry) { return static_cast<uint32_t>(entry.origin.client); }
+
 std::string ip_text(const Address& from) {
     std::string text;
     for (size_t i = 12; i < 16; ++i) text += (i > 12 ? "." : "") + std::to_string(from.ip[i]);
@@ -166,10 +169,10 @@ void Checker::entry(const Logged& logged) {
     asked_.erase(entry.zxid);
     TELL(story_, "zxid %llu on disk: op %d, session 0x%llx, from attach %u",
          static_cast<unsigned long long>(entry.zxid), entry.op,
-         static_cast<unsigned long long>(entry.session), entry.origin.client);
+         static_cast<unsigned long long>(entry.session), attach_of(entry));
     session_entry(entry);
     if (entry.origin.node == 0) return;
-    auto found = by_attach_.find(entry.origin.client);
+    auto found = by_attach_.find(attach_of(entry));
     if (found == by_attach_.end()) return story_.fail("an entry from a connection never taken");
     // Where the connection is gone nobody waits for it.
     if (!found->second->closed) match(*found->second, logged);

@@ -73,6 +73,7 @@ struct Connection {
     Who who;           // all proofs ever sent
     size_t proofs_sure = 1;   // what the server has seen for sure, and
     size_t proofs_maybe = 1;  // what it may have seen, since its last answer
+    uint64_t proofs_zxid = 0;  // entries up to here may have been applied before it saw them
 
     std::string out;  // sent by the server, not looked at yet
     int64_t last_zxid = 0;

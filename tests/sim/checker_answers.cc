@@ -143,7 +143,8 @@ void Checker::check_events_before(Connection& connection, int64_t zxid) {
                             ", zxid " + std::to_string(due.zxid));
         connection.events.pop_front();
     }
-    connection.proofs_sure = connection.proofs_maybe;
+    if (static_cast<uint64_t>(zxid) >= connection.proofs_zxid)
+        connection.proofs_sure = connection.proofs_maybe;
 }
 
 void Checker::check_auth(Connection& connection, const ReplyHeader& header) {
@@ -155,6 +156,7 @@ void Checker::check_auth(Connection& connection, const ReplyHeader& header) {
         return fail(connection, "a wrong answer to auth");
     if (!good) connection.must_close = true;
     connection.proofs_maybe = request.proofs;
+    connection.proofs_zxid = ledger_.durable();
 }
 
 void Checker::check_reply(Connection& connection, const ReplyHeader& header, Reader& in) {

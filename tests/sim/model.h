@@ -55,7 +55,7 @@ struct ModelSession {
     int32_t timeout_ms = 0;
     std::string password;
     uint32_t owner_node = 0;
-    uint32_t owner_client = 0;
+    uint64_t owner_client = 0;
 };
 
 // An event on its way to a connection; who may not read the znode is not told.

@@ -39,6 +39,7 @@ int SimDisk::run(const DiskOp& op) {
         return 0;
     }
     case DiskOpKind::truncate: return truncate(op);
+    case DiskOpKind::read: return read(op.path) != nullptr ? 0 : ENOENT;
     }
     return EINVAL;
 }

@@ -201,16 +201,25 @@ void SimIo::step_lane(Lane lane) {
         result.failed_op = static_cast<uint32_t>(job.at);
         const DiskOp& op = job.ops[job.at++];
         result.error = world_.disk.run(op);
+        if (op.kind == DiskOpKind::read) read_part(op, job.bytes);
         if (result.error != 0)
             TELL(world_.story, "disk: op %d of %s: %s", static_cast<int>(op.kind),
                  op.path.c_str(), strerror(result.error));
     }
     if (result.error == 0 && job.at < job.ops.size()) return plan_lane(lane);
     result.took_us = world_.queue.now_us() - job.started_us;
+    result.bytes = std::move(job.bytes);
     done_.push_back({.lane = lane, .ticket = job.ticket, .result = result});
     jobs.pop_front();
     wake(world_.queue.now_us() + 1);
     if (!jobs.empty()) plan_lane(lane);
+}
+
+void SimIo::read_part(const DiskOp& op, std::vector<uint8_t>& bytes) {
+    size_t before = bytes.size();
+    bytes.resize(before + op.size);
+    Result<size_t> got = read_at(op.path, op.offset, {bytes.data() + before, op.size});
+    bytes.resize(before + (got ? *got : 0));
 }
 
 // A start that is cut short does nothing more to the disk.

@@ -64,6 +64,7 @@ public:
     size_t send(ClientId client, Buffer& bytes) override;
     void close(ClientId client) override;
     void pause(ClientId client, bool paused) override;
+    LinkId dial(const std::string&, uint16_t) override { return 0; }
 
 private:
     struct Job {
@@ -71,6 +72,7 @@ private:
         std::vector<DiskOp> ops;
         size_t at = 0;
         uint64_t started_us = 0;
+        std::vector<uint8_t> bytes = {};  // that were read
     };
     struct Done {
         Lane lane;
@@ -91,6 +93,7 @@ private:
     void plan_child();
     void step_child();
     void end_child(Result<void> result);
+    void read_part(const DiskOp& op, std::vector<uint8_t>& bytes);
     uint64_t op_us(const DiskOp& op);
     void later(uint64_t delay_us, void (SimIo::*what)());
     Link& link_of(ClientId id);
@@ -107,7 +110,7 @@ private:
     uint64_t wake_us_ = 0;
     uint64_t stalled_until_us_ = 0;
 
-    std::deque<Job> lanes_[2];
+    std::deque<Job> lanes_[3];
     std::deque<Done> done_;
     std::unique_ptr<Child> child_;
     std::optional<Result<void>> child_end_;

@@ -15,7 +15,7 @@ struct Leader {
     Sessions sessions;
 
     SessionSlot add(int64_t id, int32_t timeout_ms) {
-        return sessions.create(id, timeout_ms, password);
+        return sessions.create(id, timeout_ms, password, {});
     }
     std::vector<int64_t> expired(uint64_t now_ms, size_t most = 100) {
         std::vector<int64_t> ids;
