@@ -93,13 +93,19 @@ Result<void> Core::recover(bool known) {
                    .sync = config_.force_sync,
                    .slow_sync_us = static_cast<uint64_t>(config_.sync_warning_ms) * 1000},
         std::move(found->log));
+    uint8_t chance[8];
+    io_.random(chance);
     quorum_ = std::make_unique<Quorum>(
-        record_.node, Vote{.term = record_.term, .member = record_.vote}, last.zxid);
+        QuorumOptions{.self = record_.node, .seed = load_u64(chance)},
+        QuorumStart{.vote = {.term = record_.term, .member = record_.vote},
+                    .terms = Terms(last.zxid, last.term),
+                    .committed = last.zxid,
+                    .electorate = {.voters = {record_.node}, .outgoing = {}}});
     return log_->open();
 }
 
 Result<void> Core::lead() {
-    quorum_->start();
+    quorum_->tick(now_us_);
     std::optional<Vote> vote = quorum_->vote_to_write();
     ASSERT(vote.has_value());
     record_.term = vote->term;
@@ -108,7 +114,7 @@ Result<void> Core::lead() {
         return stored;
     // The record is written at each start, so no earlier process of this node had such numbers.
     next_attach_ = record_.sequence << 32 | 1;
-    quorum_->vote_written();
+    quorum_->vote_written(*vote);
     ASSERT(quorum_->role() == Role::leader);
     propose({}, 0, entry_op::no_op, {}, {});
     propose_rules();
