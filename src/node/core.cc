@@ -484,6 +484,18 @@ void Core::purge() {
     if (snapshots_.size() >= keep || log_->full()) log_->purge(snapshots_.front());
 }
 
+Standing Core::standing() const {
+    return {.role = quorum_->role(),
+            .term = quorum_->term(),
+            .leader = quorum_->leader(),
+            .applied_zxid = state_->zxid(),
+            .applied_term = state_->term(),
+            .digest = state_->digest(),
+            .committed = quorum_->committed(),
+            .last_zxid = log_->last_zxid(),
+            .next_attach = next_attach_};
+}
+
 void Core::stop() {
     if (stage_ != StopStage::running) return;
     stage_ = StopStage::draining;

@@ -113,6 +113,7 @@ public:
     void stop();
     bool stopped() const { return stage_ == StopStage::stopped; }
     const Error* fatal() const { return log_ == nullptr ? nullptr : log_->fatal(); }
+    Standing standing() const;
 
 private:
     friend struct Words;

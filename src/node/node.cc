@@ -33,5 +33,6 @@ uint64_t Node::next_turn_us() const { return core_->next_turn_us(); }
 void Node::stop() { core_->stop(); }
 bool Node::stopped() const { return core_->stopped(); }
 const Error* Node::fatal() const { return core_->fatal(); }
+Standing Node::standing() const { return core_->standing(); }
 
 }  // namespace zk

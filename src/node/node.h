@@ -9,11 +9,25 @@
 #include <memory>
 
 #include "base/io.h"
+#include "quorum/quorum.h"
 #include "wire/options.h"
 
 namespace zk {
 
 class Core;
+
+// What may be known of a node from outside, between turns: for tests and for whoever asks.
+struct Standing {
+    Role role = Role::follower;
+    uint64_t term = 0;
+    uint32_t leader = 0;  // 0: nobody is known
+    uint64_t applied_zxid = 0;
+    uint64_t applied_term = 0;  // of the entry last applied
+    uint64_t digest = 0;        // of the state at applied_zxid
+    uint64_t committed = 0;
+    uint64_t last_zxid = 0;    // of the log
+    uint64_t next_attach = 0;  // the attach number of the client that is taken next
+};
 
 class Node {
 public:
@@ -46,6 +60,8 @@ public:
     // Not nullptr: the disk failed in a way that leaves unknown what is on it. The process must end
     // at once, without another turn; what was acknowledged is safe.
     const Error* fatal() const;
+    // Requires: started.
+    Standing standing() const;
 
 private:
     std::unique_ptr<Core> core_;
