@@ -119,13 +119,23 @@ struct LastBatch {
     Buffer bytes;
 };
 
+// A snapshot that a peer sent supersedes what this log has from there on, if that is of an earlier
+// term. Any other difference between the two is a mixture of two histories.
+Result<void> match(const Found& segment, const Position& snapshot, const Position& here,
+                   bool& superseded) {
+    if (here.zxid != snapshot.zxid || here == snapshot) return {};
+    superseded = superseded || here.term < snapshot.term;
+    if (superseded) return {};
+    return Error{.text = segment.path + ": the snapshot of zxid " + hex(snapshot.zxid) +
+                         " was not taken of this log"};
+}
+
 // `last_batch` is filled in if this is the last segment.
 Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Position>& until,
-                          const Position& snapshot, Recovered& recovered, LastBatch& last_batch) {
-    const Position& start = segment.header.start;
-    Error foreign{.text = segment.path + ": the snapshot of zxid " + hex(snapshot.zxid) +
-                          " was not taken of this log"};
-    if (start.zxid == snapshot.zxid && start != snapshot) return foreign;
+                          const Position& snapshot, Recovered& recovered, LastBatch& last_batch,
+                          bool& superseded) {
+    Result<void> fits = match(segment, snapshot, segment.header.start, superseded);
+    if (!fits) return fits.error();
     Buffer bytes;
     Result<size_t> got = io.read_at(segment.path, 0, {bytes.grow(segment.size), segment.size});
     if (!got) return got.error();
@@ -133,10 +143,9 @@ Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Posi
     Buffer reply;
     State& state = *recovered.state;
     auto apply = [&](const Entry& entry, uint64_t checksum) -> Result<void> {
-        if (entry.zxid == snapshot.zxid &&
-            (entry.term != snapshot.term || checksum != snapshot.checksum))
-            return foreign;
-        if (entry.zxid <= state.zxid()) return {};
+        Position here{.term = entry.term, .zxid = entry.zxid, .checksum = checksum};
+        if (Result<void> good = match(segment, snapshot, here, superseded); !good) return good;
+        if (superseded || entry.zxid <= state.zxid()) return {};
         if (entry.zxid != state.zxid() + 1)
             return Error{.text = segment.path + ": the log goes on at zxid " + hex(entry.zxid) +
                                  ", the state ends at " + hex(state.zxid())};
@@ -177,6 +186,7 @@ Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<
                              ", but the newest good snapshot is of zxid " + hex(last.zxid)};
     std::vector<std::optional<Position>> until = stops(segments);
     SegmentEnd end;
+    bool superseded = false;
     for (size_t i = 0; i < segments.size(); ++i) {
         const Found& segment = segments[i];
         log.segments.push_back({.number = segment.header.number,
@@ -186,12 +196,13 @@ Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<
         bool skip = until[i] && (until[i]->zxid <= last.zxid ||
                                  until[i]->zxid <= segment.header.start.zxid);
         if (skip) continue;
-        Result<SegmentEnd> read = replay(io, segment, until[i], last, recovered, last_batch);
+        Result<SegmentEnd> read =
+            replay(io, segment, until[i], last, recovered, last_batch, superseded);
         if (!read) return read.error();
         end = *read;
     }
     // A snapshot may be newer than the log's end, which then starts anew behind it.
-    bool snapshot_newer = end.last.zxid < last.zxid;
+    bool snapshot_newer = end.last.zxid < last.zxid || superseded;
     if (!snapshot_newer) log.last = end.last;
     log.batch = end.batch;
     recovered.torn_bytes = end.torn_bytes;
