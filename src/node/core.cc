@@ -45,19 +45,38 @@ Result<void> Core::start() {
                                                 "node an empty directory"};
     remove_leftovers(io_, config_.data_dir);
     remove_leftovers(io_, log_directory());
+    clock_us_ = 1;
     if (record->has_value()) {
         record_ = **record;
+    } else if (several()) {
+        start_blank();
+        open_links();
+        return {};
     } else {
         uint8_t chance[16];
         io_.random(chance);
         record_ = {.ensemble = load_u64(chance), .seed = load_u64(chance + 8)};
         record_.node = node_number_;
-        // Before the log: a log whose ensemble nobody knows is of no use.
-        Result<void> stored = store_record(io_, config_.data_dir, record_);
-        if (!stored) return stored;
     }
+    // Written at each start, so that no earlier process of this node had this one's numbers of
+    // clients; and before the log: a log whose ensemble nobody knows is of no use.
+    Result<void> stored = store_record(io_, config_.data_dir, record_);
+    if (!stored) return stored;
+    next_attach_ = record_.sequence << 32 | 1;
     if (Result<void> done = recover(record->has_value()); !done) return done;
+    if (several()) {
+        open_links();
+        return {};
+    }
+    taking_part_ = true;
     return lead();
+}
+
+// Nothing is known, not even the ensemble: there is a machine and a state, both empty.
+void Core::start_blank() {
+    state_ = std::make_unique<State>(0);
+    state_->format(0);
+    quorum_ = std::make_unique<Quorum>(QuorumOptions{.self = node_number_}, QuorumStart{});
 }
 
 Result<void> Core::recover(bool known) {
@@ -65,7 +84,8 @@ Result<void> Core::recover(bool known) {
     Result<Recovered> found = zk::recover(io_, {.data_directory = config_.data_dir,
                                                 .log_directory = log_directory(),
                                                 .ensemble = record_.ensemble,
-                                                .seed = record_.seed});
+                                                .seed = record_.seed,
+                                                .birth = birth()});
     if (!found) return found.error();
     state_ = std::move(found->state);
     state_->limits.reply_bytes_max = config_.response_bytes_max;
@@ -96,30 +116,30 @@ Result<void> Core::recover(bool known) {
     uint8_t chance[8];
     io_.random(chance);
     quorum_ = std::make_unique<Quorum>(
-        QuorumOptions{.self = record_.node, .seed = load_u64(chance)},
+        QuorumOptions{.self = record_.node,
+                      .seed = load_u64(chance),
+                      .heartbeat_us = static_cast<uint64_t>(config_.heartbeat_ms) * 1000,
+                      .election_us = static_cast<uint64_t>(config_.election_ms) * 1000},
         QuorumStart{.vote = {.term = record_.term, .member = record_.vote},
+                    .voteless = record_.voteless,
                     .terms = Terms(last.zxid, last.term),
                     .committed = last.zxid,
-                    .electorate = {.voters = {record_.node}, .outgoing = {}}});
+                    .electorate = configured_electorate()});
     return log_->open();
 }
 
 Result<void> Core::lead() {
-    quorum_->tick(now_us_);
+    quorum_->tick(clock_us_);
     std::optional<Vote> vote = quorum_->vote_to_write();
     ASSERT(vote.has_value());
     record_.term = vote->term;
     record_.vote = vote->member;
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored)
         return stored;
-    // The record is written at each start, so no earlier process of this node had such numbers.
-    next_attach_ = record_.sequence << 32 | 1;
     quorum_->vote_written(*vote);
     ASSERT(quorum_->role() == Role::leader);
-    propose({}, 0, entry_op::no_op, {}, {});
-    propose_rules();
+    notice_leader();
     log_->flush();
-    state_->sessions.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     return {};
 }
 
@@ -142,23 +162,75 @@ bool Core::turn() {
     // What came meanwhile may still lie in the sockets: it is heard before anybody is expired.
     if (now_us_ - last_turn_us_ > stall_us) last_tick_us_ = now_us_;
     last_turn_us_ = now_us_;
-    if (log_->fatal() != nullptr) return false;
+    if (fatal() != nullptr) return false;
+    std::swap(happenings_, taken_);
+    hear_peers();
+    if (log_ == nullptr) return blank_turn();
     quorum_->durable(log_->durable_zxid());
+    if (taking_part_) quorum_->tick(clock_us_);
+    notice_leader();
     apply_committed();
     // Not before: the writes of a client's queue are answered in their order.
     if (log_->cut_needed() && state_->zxid() == log_->durable_zxid()) cut_back_log();
+    take_barriers();
     if (!waiting_.empty()) resume_waiting();
-    std::swap(happenings_, taken_);
-    for (const Happening& happening : taken_) take(happening);
+    for (const Happening& happening : taken_)
+        if (!mine(happening)) take(happening);
     taken_.clear();
+    resume_forwards();
     if (now_us_ - last_tick_us_ >= tick_us) clocks();
+    talk();
+    notice_leader();
     bool gathering = gather();
     if (!gathering) log_->flush();
     flush();
     forget_watches();
     if (stage_ != StopStage::running) stop_step();
-    next_turn_us_ = now_us_ + tick_us;
-    return gathering || state_->zxid() < quorum_->committed() || !gone_.empty() || may_resume();
+    next_turn_us_ = wake_us();
+    bool more = state_->zxid() < std::min(quorum_->committed(), log_->last_zxid());
+    return gathering || more || !gone_.empty() || may_resume();
+}
+
+bool Core::mine(const Happening& happening) const {
+    return links_ != nullptr && links_->mine(happening.client);
+}
+
+// What came over links goes first: it may say that more is committed, or who leads.
+void Core::hear_peers() {
+    if (links_ == nullptr) return;
+    links_->tick(clock_us_);
+    for (const Happening& happening : taken_)
+        if (mine(happening)) take_link(happening);
+}
+
+// Not in an ensemble yet: there are words, and links to those with whom to form one.
+bool Core::blank_turn() {
+    for (const Happening& happening : taken_)
+        if (!mine(happening)) take(happening);
+    taken_.clear();
+    if (now_us_ - last_tick_us_ >= tick_us) {
+        last_tick_us_ = now_us_;
+        expire_handshakes();
+    }
+    links_->flush();
+    flush();
+    forget_watches();
+    if (stage_ != StopStage::running) stop_step();
+    next_turn_us_ = wake_us();
+    return !gone_.empty();
+}
+
+// The machines' times are of a clock that stands still at times; the world's goes on.
+uint64_t Core::wake_us() const {
+    uint64_t clock_us = clock_us_ + tick_us;
+    if (taking_part_ && links_ != nullptr) clock_us = std::min(clock_us, quorum_->next_tick_us());
+    if (links_ != nullptr) clock_us = std::min(clock_us, links_->next_tick_us());
+    return now_us_ + (clock_us > clock_us_ ? clock_us - clock_us_ : 0);
+}
+
+const Error* Core::fatal() const {
+    if (failure_) return &*failure_;
+    return log_ == nullptr ? nullptr : log_->fatal();
 }
 
 // A batch is on the disk, its writers are being told, and the next one waits already. Who is told
@@ -216,7 +288,10 @@ void Core::clocks() {
     last_tick_us_ = now_us_;
     log_->tick(now_us_);
     if (stage_ != StopStage::running) return;
-    if (rules_cut_ && !log_->full()) {
+    hear_waiting();
+    tell_heard();
+    check_grace();
+    if (rules_cut_ && !log_->full() && quorum_->may_append()) {
         rules_cut_ = false;
         propose_rules();
     }
@@ -246,8 +321,7 @@ void Core::expire_handshakes() {
 }
 
 void Core::expire_sessions() {
-    if (quorum_->role() != Role::leader) return;
-    hear_waiting();
+    if (!quorum_->may_append()) return;
     expired_.clear();
     state_->sessions.expired(clock_ms(), expiries_per_turn, expired_);
     for (int64_t session : expired_) {
@@ -268,14 +342,13 @@ void Core::hear_waiting() {
         if (client == nullptr || client->gone || client->stage != Stage::open) continue;
         set_unsent(*client, io_.send(id, nothing));
         uint64_t fetched = client->handed - std::min<uint64_t>(client->unsent, client->handed);
-        if (client->unsent == 0 || fetched != client->fetched)
-            state_->sessions.touch(client->slot, clock_ms());
+        if (client->unsent == 0 || fetched != client->fetched) hear(*client);
         client->fetched = fetched;
     }
 }
 
 void Core::reap() {
-    if (config_.reap_interval_ms == 0 || quorum_->role() != Role::leader) return;
+    if (config_.reap_interval_ms == 0 || !quorum_->may_append()) return;
     if (!reaping_) {
         if (now_us_ < next_reap_us_) return;
         next_reap_us_ = now_us_ + static_cast<uint64_t>(config_.reap_interval_ms) * 1000;
@@ -384,6 +457,7 @@ void Core::flush() {
 }
 
 void Core::disk_done(Lane lane, uint64_t ticket, const DiskResult& result) {
+    if (lane == Lane::vote) return vote_done(result);
     if (lane == Lane::bulk && ticket == purge_ticket && result.error != 0)
         LOG(warn, "removing old snapshots in %s failed: %s; the next start tries again",
             config_.data_dir.c_str(), strerror(result.error));
@@ -424,6 +498,7 @@ void Core::maybe_snapshot() {
     // The log must have grown by as much as a snapshot has, too: then the work of snapshots stays
     // in proportion to that of writes, however large the tree and however fast they come.
     uint64_t size = state_->tree.data_bytes() + state_->tree.count() * snapshot_bytes_per_znode;
+    if (!log_->sealed(state_->zxid())) return;
     bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     // A full disk waits for no threshold, where a purge would make room.
@@ -504,6 +579,10 @@ void Core::stop() {
 }
 
 void Core::stop_step() {
+    if (log_ == nullptr) {
+        if (gone_.empty()) stage_ = StopStage::stopped;
+        return;
+    }
     if (stage_ == StopStage::draining && gone_.empty() && log_->idle()) {
         log_->end_mark();
         stage_ = StopStage::marking;
