@@ -85,7 +85,7 @@ Result<void> Core::recover(bool known) {
                                                 .log_directory = log_directory(),
                                                 .ensemble = record_.ensemble,
                                                 .seed = record_.seed,
-                                                .birth = birth()});
+                                                .birth = record_.birth});
     if (!found) return found.error();
     state_ = std::move(found->state);
     state_->limits.reply_bytes_max = config_.response_bytes_max;

@@ -161,7 +161,6 @@ private:
 
     // formation.cc
     bool several() const;
-    uint64_t birth() const;  // the zxid that is before all entries of this ensemble
     Electorate configured_electorate() const;
     void open_links();
     bool living() const;

@@ -34,8 +34,6 @@ uint64_t chance64(Io& io) {
 
 bool Core::several() const { return config_.members.size() > 1 || !config_.standalone_enabled; }
 
-uint64_t Core::birth() const { return record_.several ? several_first_zxid : 0; }
-
 Electorate Core::configured_electorate() const {
     Electorate electorate;
     for (const Member& member : config_.members)
@@ -65,13 +63,13 @@ void Core::open_links() {
 // Did anything happen in the ensemble that this node knows of?
 bool Core::living() const {
     return record_.ensemble != 0 &&
-           (record_.term > 0 || quorum_->term() > 0 || log_->last_zxid() > birth());
+           (record_.term > 0 || quorum_->term() > 0 || log_->last_zxid() > record_.birth);
 }
 
 // Takes this node into the ensemble. Only where there was nothing: it waits for the disk.
 Result<void> Core::join(uint64_t ensemble, uint64_t seed, bool voteless) {
     record_ = {.ensemble = ensemble, .seed = seed, .node = node_number_};
-    record_.several = several();
+    record_.birth = several() ? several_first_zxid : 0;
     record_.voteless = voteless;
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored) return stored;
     next_attach_ = record_.sequence << 32 | 1;

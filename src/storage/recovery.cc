@@ -89,7 +89,8 @@ Result<void> load_newest(Io& io, const RecoveryOptions& options, Recovered& reco
         if (passed.why.empty()) passed = {.zxid = zxid, .why = loaded.error().text};
     }
     recovered.state = std::make_unique<State>(options.seed);
-    recovered.state->format();
+    recovered.state->format(options.birth);
+    last.zxid = options.birth;
     return {};
 }
 
@@ -174,7 +175,7 @@ Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<
     LogStart& log = recovered.log;
     log.last = last;
     if (segments.empty()) {
-        if (last.zxid == 0) return {};
+        if (last.zxid == options.birth) return {};
         return Error{.text = options.log_directory + ": there is no log here, but a snapshot in " +
                              options.data_directory + "; without the log, what was written after "
                              "the snapshot would be lost: is dataLogDir right, and its disk "

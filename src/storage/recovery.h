@@ -30,6 +30,7 @@ struct RecoveryOptions {
     std::string log_directory;
     uint64_t ensemble = 0;
     uint64_t seed = 0;
+    uint64_t birth = 0;  // the zxid before the ensemble's first entry
 };
 
 struct Recovered {
