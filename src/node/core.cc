@@ -89,7 +89,7 @@ Result<void> Core::recover(bool known) {
     if (!found) return found.error();
     state_ = std::move(found->state);
     state_->limits.reply_bytes_max = config_.response_bytes_max;
-    snapshot_zxid_ = found->snapshot_zxid;
+    snapshot_zxid_ = std::max(found->snapshot_zxid, record_.birth);
     snapshots_ = found->snapshots;
     if (known)
         LOG(info, "recovered zxid 0x%llx: snapshot of 0x%llx and %llu entries of the log, "
@@ -573,12 +573,19 @@ Standing Core::standing() const {
 
 void Core::stop() {
     if (stage_ != StopStage::running) return;
+    stage_ = StopStage::handing_over;
+    if (!quorum_->transfer()) drain();
+}
+
+void Core::drain() {
     stage_ = StopStage::draining;
     for (auto& client : clients_)
         if (client != nullptr) drop(*client, "the server stops");
 }
 
 void Core::stop_step() {
+    // The others have another leader, or there is nobody to take over.
+    if (stage_ == StopStage::handing_over && !quorum_->transferring()) drain();
     if (log_ == nullptr) {
         if (gone_.empty()) stage_ = StopStage::stopped;
         return;

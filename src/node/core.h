@@ -122,7 +122,7 @@ public:
 private:
     friend struct Words;
 
-    enum class StopStage : uint8_t { running, draining, marking, stopped };
+    enum class StopStage : uint8_t { running, handing_over, draining, marking, stopped };
 
     // core.cc
     std::string log_directory() const;
@@ -145,6 +145,7 @@ private:
     void cut_back_log();
     void flush();
     void stop_step();
+    void drain();
     void resume_waiting();
     bool may_resume();
     Client* find_client(ClientId id) {

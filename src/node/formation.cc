@@ -32,7 +32,7 @@ uint64_t chance64(Io& io) {
 
 }  // namespace
 
-bool Core::several() const { return config_.members.size() > 1 || !config_.standalone_enabled; }
+bool Core::several() const { return in_ensemble(config_); }
 
 Electorate Core::configured_electorate() const {
     Electorate electorate;

@@ -147,7 +147,10 @@ void Links::proven(Link& link) {
     link.handshake.reset();
     --unproven_;
     up_[peer] = link.id;
-    if (auto target = targets_.find(peer); target != targets_.end()) target->second.wait_us = 0;
+    if (auto target = targets_.find(peer); target != targets_.end()) {
+        target->second.wait_us = 0;
+        target->second.met = true;
+    }
     LOG(debug, "linked to server.%u", peer);
     heard_.up(peer);
 }
@@ -206,7 +209,7 @@ void Links::tick(uint64_t now_us) {
         }
     }
     for (auto& [peer, target] : targets_) {
-        bool ours = dial_all_ || peer < self_;
+        bool ours = dial_all_ || peer < self_ || !target.met;
         if (!ours || target.dialing || is_up(peer)) continue;
         if (now_us >= target.dial_us) dial(peer, target);
         if (!target.dialing) next_tick_us_ = std::min(next_tick_us_, target.dial_us);

@@ -2,7 +2,8 @@
 //
 // Layer 5. Owns every link. Decides nothing about data: whole frames of proven peers go to `Heard`,
 // what is to be said is written to a peer's buffer and leaves at the end of the turn. There is one
-// link for two nodes. The one with the higher id dials; who is unknown to the others dials, too.
+// link for two nodes. The one with the higher id dials; so does who was just started, and who is
+// unknown to the others.
 //
 //     dial / on_peer --> proving (at most some seconds) --> up(peer) --> frames --> down(peer)
 //
@@ -93,6 +94,7 @@ private:
     struct Target {
         std::vector<PeerAddress> addresses;
         size_t next = 0;
+        bool met = false;       // it was linked once
         uint64_t dial_us = 0;   // when, again
         uint64_t wait_us = 0;   // after a failure
         LinkId link = 0;

@@ -176,6 +176,7 @@ void Quorum::ask_prevotes() {
 
 // Stands for election in the next term. The votes are asked for when its own is on the disk.
 void Quorum::stand() {
+    if (leader_ != 0) leaderless_us_ = now_us_;
     role_ = Role::candidate;
     leader_ = 0;
     canvassing_ = false;
