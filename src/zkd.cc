@@ -128,7 +128,8 @@ void read_settings(const Asked& asked, Settings& settings) {
     settings.config.force_new_ensemble = asked.force_new_ensemble;
     std::string my_id = settings.config.data_dir + "/myid";
     text.clear();
-    if (!settings.config.members.empty() && read_file(my_id, text))
+    bool numbered = !settings.config.members.empty() || asked.force_new_ensemble;
+    if (numbered && read_file(my_id, text))
         read_my_id(text, my_id, settings);
     check_config(settings);
     if (!settings.errors.empty()) return;
@@ -183,8 +184,10 @@ Result<void> bind_quorum(UvIo& io, const Config& config) {
     const Member* self = own_member(config);
     ASSERT(self != nullptr);
     bool everywhere = config.quorum_everywhere;
+    // Debian's /etc/hosts gives a machine's own name a loopback address, which is no use to others.
+    bool loopback_counts = all_loopback({self, 1}) || all_loopback(config.members);
     for (const MemberAddress& address : self->addresses) {
-        if (everywhere || Network::is_here(address.host, all_loopback(config.members))) continue;
+        if (everywhere || Network::is_here(address.host, loopback_counts)) continue;
         LOG(warn, "server.%d: here %s is no address that the other servers can reach; the quorum "
                   "port listens on all interfaces",
             static_cast<int>(self->id), address.host.c_str());
