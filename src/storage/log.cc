@@ -350,7 +350,7 @@ void Log::cut_back(std::vector<Entry>& cut, uint64_t committed) {
     if (keep < last_zxid()) window_.cut(keep);
     cut_needed_ = false;
     // They wait, and are tried no more often than a spare is made.
-    if (!window_.all_written() && !spare_ready_) flush_retry_us_ = now_us_ + spare_retry_after_us;
+    if (!window_.all_written()) flush_retry_us_ = now_us_ + spare_retry_after_us;
 }
 
 void Log::purge(uint64_t zxid) {
