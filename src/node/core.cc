@@ -16,6 +16,7 @@ constexpr size_t reap_looks_per_tick = 2'000;
 constexpr uint32_t looks_max = 4;                // at the sockets, for more of a batch
 constexpr uint64_t snapshot_bytes_per_znode = 64;  // about, beside path and data
 constexpr uint64_t snapshot_retry_after_us = 10'000'000;
+constexpr uint64_t kept_bytes = 16u << 20;      // of the log in memory, for peers that lag
 constexpr uint64_t purge_ticket = uint64_t{1} << 63;  // none of the log's
 
 }  // namespace
@@ -85,7 +86,9 @@ Result<void> Core::recover(bool known) {
                                                 .log_directory = log_directory(),
                                                 .ensemble = record_.ensemble,
                                                 .seed = record_.seed,
-                                                .birth = record_.birth});
+                                                .birth = record_.birth,
+                                                .member = several(),
+                                                .committed = record_.committed});
     if (!found) return found.error();
     state_ = std::move(found->state);
     state_->limits.reply_bytes_max = config_.response_bytes_max;
@@ -104,14 +107,24 @@ Result<void> Core::recover(bool known) {
                   "are left out",
             static_cast<unsigned long long>(found->torn_bytes));
     Position last = found->log.last;
-    ASSERT(last.zxid == state_->zxid());
+    ASSERT(last.zxid >= state_->zxid());
+    Terms terms(found->snapshot.zxid, found->snapshot.term);
+    uint64_t term = found->snapshot.term;
+    for (const TermStart& next : found->terms) {
+        terms.append_to(next.zxid - 1, term);
+        term = next.term;
+    }
+    terms.append_to(last.zxid, term);
+    ASSERT(terms.last() == last.zxid);
+    ASSERT(terms.last_term() == last.term);
     log_ = std::make_unique<Log>(
         io_,
         LogOptions{.directory = log_directory(),
                    .segment_bytes = config_.segment_bytes,
                    .ensemble = record_.ensemble,
                    .sync = config_.force_sync,
-                   .slow_sync_us = static_cast<uint64_t>(config_.sync_warning_ms) * 1000},
+                   .slow_sync_us = static_cast<uint64_t>(config_.sync_warning_ms) * 1000,
+                   .kept_bytes = several() ? kept_bytes : 0},
         std::move(found->log));
     uint8_t chance[8];
     io_.random(chance);
@@ -122,8 +135,8 @@ Result<void> Core::recover(bool known) {
                       .election_us = static_cast<uint64_t>(config_.election_ms) * 1000},
         QuorumStart{.vote = {.term = record_.term, .member = record_.vote},
                     .voteless = record_.voteless,
-                    .terms = Terms(last.zxid, last.term),
-                    .committed = last.zxid,
+                    .terms = std::move(terms),
+                    .committed = state_->zxid(),
                     .electorate = configured_electorate()});
     return log_->open();
 }
@@ -181,6 +194,7 @@ bool Core::turn() {
     if (now_us_ - last_tick_us_ >= tick_us) clocks();
     talk();
     notice_leader();
+    log_->set_committed(quorum_->committed());
     bool gathering = gather();
     if (!gathering) log_->flush();
     flush();

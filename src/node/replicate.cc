@@ -243,6 +243,7 @@ void Core::write_vote() {
     record_.term = vote->term;
     record_.vote = vote->member;
     record_.voteless = quorum_->voteless();
+    record_.committed = log_->committed_durable();
     vote_in_flight_ = *vote;
     vote_bytes_.clear();
     io_.submit(Lane::vote, vote_ticket, record_ops(config_.data_dir, record_, vote_bytes_));
