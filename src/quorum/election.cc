@@ -106,7 +106,6 @@ void Quorum::follow(uint64_t term, uint32_t leader) {
     if (leader != leader_ || role_ == Role::leader) {
         if (leader_ != 0 && leader == 0) leaderless_us_ = now_us_;
         if (leader != 0) {
-            matched_ = committed_;
             acked_ = 0;
             election_took_us_ = now_us_ - leaderless_us_;
         }
@@ -181,6 +180,7 @@ void Quorum::stand() {
     canvassing_ = false;
     barrier_sent_ = 0;
     vote_ = {.term = vote_.term + 1, .member = options_.self};
+    matched_ = committed_;
     votes_.clear();
     deadline_us_ = now_us_ + draw_us(options_.election_us, 2 * options_.election_us);
     electorate().each([&](uint32_t id) {
