@@ -223,6 +223,7 @@ void Quorum::lead() {
     barrier_sent_ = 0;
     behind_since_us_ = now_us_;
     for (auto& [id, progress] : peers_) {
+        progress.match = 0;  // of an earlier term, when this log was another one
         reset(progress);
         progress.heard_us = now_us_;
     }
