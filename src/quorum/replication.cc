@@ -213,7 +213,15 @@ void Quorum::cut_back(uint64_t zxid) {
     ASSERT(zxid >= durable_);
     ASSERT(zxid >= committed_);
     terms_.cut(zxid);
+    while (configs_.back().zxid > zxid && configs_.size() > 1) configs_.pop_back();
     if (term_start_ > zxid) term_start_ = 0;
+    for (auto& [id, progress] : peers_) {
+        if (progress.next <= zxid + 1) continue;
+        // Probed at an end that is no more; that answer is not waited for.
+        ASSERT(progress.state != Stream::stream);
+        progress.next = zxid + 1;
+        progress.probing = false;
+    }
 }
 
 void Quorum::needs_snapshot(uint32_t peer) { peers_[peer].state = Stream::snapshot; }
