@@ -15,7 +15,7 @@
 //     ask_vote        voter     zxid, zxid_term: the end of its log
 //     vote            peer      flag: yes
 //     campaign        leader    stand for election at once
-//     ask_barrier     peer      round: the asker's number
+//     ask_barrier     peer      round: the asker's number; flag: voteless
 //     barrier         leader    round: that number; zxid: who has applied it may answer
 //
 // `term` is the sender's own, in ask_prevote and in a prevote that says yes the one asked for.

@@ -63,6 +63,7 @@ void Quorum::receive(const Message& message) {
     case MessageKind::append_ack: on_acknowledged(message); break;
     case MessageKind::append_refused: on_refused(message); break;
     case MessageKind::ask_barrier:
+        progress.voteless = message.flag;
         barriers_.push_back({.peer = message.peer, .number = message.round, .round = round_ + 1});
         settle_barriers();
         break;
@@ -365,7 +366,8 @@ void Quorum::ask_own_barrier() {
     if (leader_ == 0 || barrier_sent_ == barrier_asked_ || barrier_done_ == barrier_asked_) return;
     barrier_sent_ = barrier_asked_;
     if (role_ != Role::leader)
-        return send(MessageKind::ask_barrier, leader_, {.round = barrier_asked_});
+        return send(MessageKind::ask_barrier, leader_,
+                    {.flag = voteless_, .round = barrier_asked_});
     barriers_.push_back({.peer = options_.self, .number = barrier_asked_, .round = round_ + 1});
     settle_barriers();
 }
@@ -377,9 +379,10 @@ void Quorum::settle_barriers() {
     size_t kept = 0;
     for (const Barrier& barrier : barriers_) {
         bool leads = known && electorate().majority([&](uint32_t id) {
-            if (id == options_.self || id == barrier.peer) return true;
+            if (id == options_.self) return true;
             const Progress* peer = progress(id);
-            return peer != nullptr && !peer->voteless && peer->round >= barrier.round;
+            if (peer == nullptr || peer->voteless) return false;
+            return id == barrier.peer || peer->round >= barrier.round;
         });
         if (!leads) {
             round_wanted_ = round_wanted_ || barrier.round > round_;
