@@ -139,6 +139,9 @@ void Quorum::lost(uint32_t peer) {
     if (found == peers_.end()) return;
     reset(found->second);
     found->second.connected = false;
+    // Who comes back may be another process, that counts its barriers from the start again.
+    std::erase_if(barriers_, [&](const Barrier& barrier) { return barrier.peer == peer; });
+    std::erase_if(out_, [&](const Message& message) { return message.peer == peer; });
     if (peer == transfer_to_) transfer_to_ = 0, transfer_told_ = false;
     if (role_ != Role::follower || peer != leader_) return;
     follow(vote_.term, 0);
