@@ -102,6 +102,7 @@ void Quorum::follow(uint64_t term, uint32_t leader) {
         vote_ = {.term = term, .member = 0};
         matched_ = committed_;
         acked_ = 0;
+        barrier_sent_ = 0;
     }
     if (leader != leader_ || role_ == Role::leader) {
         if (leader_ != 0 && leader == 0) leaderless_us_ = now_us_;
