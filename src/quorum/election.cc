@@ -38,6 +38,11 @@ uint64_t Quorum::draw_us(uint64_t least, uint64_t most) {
     return least + random_ % (most - least + 1);
 }
 
+void Quorum::forget_votes() {
+    voteless_ = true;
+    if (role_ != Role::follower) follow(vote_.term, 0);
+}
+
 bool Quorum::electable() const {
     return !voteless_ && electorate().votes(options_.self);
 }

@@ -99,7 +99,7 @@ public:
     void needs_snapshot(uint32_t peer);
     void readmitted() { voteless_ = false; }
     // Rule 5: this member lost, or no longer trusts, what it had.
-    void forget_votes() { voteless_ = true; }
+    void forget_votes();
 
     // Hands over to the voter that is furthest, when it has all; meanwhile nothing is appended.
     // Given up after an election's time. False: there is nobody.
