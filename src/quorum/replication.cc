@@ -119,7 +119,8 @@ Accepted Quorum::accept(const Message& append, std::span<const uint64_t> terms) 
     if (!fits) {
         uint64_t hint = mine ? terms_.last_of(append.zxid_term) : terms_.last();
         hint = std::max(std::min(hint, append.zxid - 1), committed_);
-        send(MessageKind::append_refused, append.peer, {.zxid = hint, .last = append.zxid});
+        send(MessageKind::append_refused, append.peer,
+             {.zxid = hint, .zxid_term = *terms_.at(hint), .last = append.zxid});
         return {};
     }
     Accepted result{.good = true, .keep = terms_.last(), .first = append.zxid + 1};
@@ -304,7 +305,10 @@ void Quorum::on_refused(const Message& message) {
     from.in_flight.clear();
     from.in_flight_bytes = 0;
     from.match = from.matched = std::min(from.match, message.zxid);
-    from.next = std::min({message.zxid, message.last - 1, terms_.last()}) + 1;
+    // What matches has at most the term that the peer has at its hint.
+    uint64_t hint = std::min({message.zxid, message.last - 1, terms_.last()});
+    if (hint > terms_.base()) hint = std::min(hint, terms_.last_of(message.zxid_term));
+    from.next = hint + 1;
 }
 
 // Rule 3.
