@@ -294,6 +294,15 @@ void Quorum::on_vote(const Message& message) {
     if (role_ != Role::candidate || canvassing_ || message.term != vote_.term) return;
     votes_[message.peer] = message.flag;
     count_votes();
+    if (role_ != Role::candidate || message.flag) return;
+    // Votes were split, as two stood at once: what cannot be won any more is not waited for.
+    bool open = electorate().majority([&](uint32_t id) {
+        auto answered = votes_.find(id);
+        if (answered != votes_.end()) return answered->second;
+        const Progress* peer = progress(id);
+        return id == options_.self || (peer != nullptr && peer->connected);
+    });
+    if (!open) deadline_us_ = std::min(deadline_us_, now_us_ + draw_us(0, lost_leader_us));
 }
 
 void Quorum::on_campaign(const Message& message) {
