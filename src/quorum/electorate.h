@@ -6,7 +6,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace zk {
@@ -56,7 +58,7 @@ private:
         if (ids.empty()) return 0;
         std::vector<uint64_t> all;
         for (uint32_t id : ids) all.push_back(position(id));
-        auto middle = all.begin() + static_cast<ptrdiff_t>(ids.size() / 2);
+        auto middle = all.begin() + static_cast<std::ptrdiff_t>(ids.size() / 2);
         std::nth_element(all.begin(), middle, all.end(), std::greater<>());
         return *middle;
     }

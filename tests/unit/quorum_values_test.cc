@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "quorum/electorate.h"
 #include "quorum/message.h"
 #include "quorum/terms.h"
