@@ -16,7 +16,7 @@ enum class Mutation : uint8_t {
     // quorum
     commit_without_majority,
     commit_old_term,         // by counting who has it
-    commit_old_set,          // in the joint phase only the new set counts
+    forget_joint_phase,      // only the new set counts
     vote_twice,              // in one term
     vote_unwritten,          // before the record is on the disk
     vote_for_shorter_log,

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
+
 namespace zk {
 
 namespace {
@@ -241,6 +243,7 @@ void Quorum::lead() {
 
 // Is the candidate's log at least as good as this one?
 bool Quorum::fresh_enough(const Message& asked) const {
+    if (mutated(Mutation::vote_for_shorter_log)) return true;
     if (asked.zxid_term != terms_.last_term()) return asked.zxid_term > terms_.last_term();
     return asked.zxid >= terms_.last();
 }
@@ -262,7 +265,8 @@ bool Quorum::newer_term(const Message& message) {
 }
 
 void Quorum::on_ask_prevote(const Message& asked) {
-    bool yes = !voteless_ && asked.term > vote_.term && fresh_enough(asked) &&
+    bool able = !voteless_ || mutated(Mutation::count_voteless);
+    bool yes = able && asked.term > vote_.term && fresh_enough(asked) &&
                !hears_leader(asked.peer);
     send(MessageKind::prevote, asked.peer,
          {.flag = yes, .term = yes ? asked.term : vote_.term});
@@ -280,8 +284,9 @@ void Quorum::on_prevote(const Message& message) {
 
 void Quorum::on_ask_vote(const Message& asked) {
     newer_term(asked);
-    bool yes = asked.term == vote_.term && !voteless_ && fresh_enough(asked) &&
-               (vote_.member == 0 || vote_.member == asked.peer);
+    bool able = !voteless_ || mutated(Mutation::count_voteless);
+    bool free = vote_.member == 0 || vote_.member == asked.peer || mutated(Mutation::vote_twice);
+    bool yes = able && free && asked.term == vote_.term && fresh_enough(asked);
     if (yes) {
         follow(vote_.term, leader_);
         vote_.member = asked.peer;

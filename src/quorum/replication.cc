@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
+
 namespace zk {
 
 void Quorum::send(MessageKind kind, uint32_t peer, Message message) {
@@ -17,7 +19,8 @@ void Quorum::send(MessageKind kind, uint32_t peer, Message message) {
 
 // Rule 1: while the record is not on the disk nothing is said at all.
 bool Quorum::next_message(Message& message) {
-    if (vote_ != written_ || out_.empty()) return false;
+    if (vote_ != written_ && !mutated(Mutation::vote_unwritten)) return false;
+    if (out_.empty()) return false;
     message = out_.front();
     out_.pop_front();
     return true;
@@ -100,22 +103,24 @@ void Quorum::on_heartbeat(const Message& message) {
 void Quorum::acknowledge(bool always) {
     if (role_ != Role::follower || leader_ == 0) return;
     uint64_t zxid = std::min(matched_, durable_);
+    if (mutated(Mutation::acknowledge_undurable)) zxid = matched_;
     if (zxid <= acked_ && !always) return;
     acked_ = std::max(acked_, zxid);
     send(MessageKind::append_ack, leader_, {.flag = voteless_, .zxid = zxid, .last = matched_});
 }
 
 Accepted Quorum::accept(const Message& append, std::span<const uint64_t> terms) {
-    if (append.term < vote_.term) {
+    if (append.term < vote_.term && !mutated(Mutation::accept_stale)) {
         // The old leader learns of the new term by it.
         send(MessageKind::append_refused, append.peer,
              {.zxid = terms_.last(), .last = append.zxid});
         return {};
     }
-    hear_leader(append);
+    if (!mutated(Mutation::accept_stale) || append.term >= vote_.term) hear_leader(append);
     // What is committed here is the leader's own in any case.
     std::optional<uint64_t> mine = terms_.at(append.zxid);
     bool fits = append.zxid <= committed_ || (mine && *mine == append.zxid_term);
+    if (mutated(Mutation::accept_unchecked)) fits = mine.has_value();
     if (!fits) {
         uint64_t hint = mine ? terms_.last_of(append.zxid_term) : terms_.last();
         hint = std::max(std::min(hint, append.zxid - 1), committed_);
@@ -317,9 +322,12 @@ void Quorum::advance() {
     uint64_t zxid = electorate().agreed([&](uint32_t id) -> uint64_t {
         if (id == options_.self) return durable_;
         const Progress* peer = progress(id);
-        return peer == nullptr || peer->voteless ? 0 : peer->match;
+        if (peer == nullptr) return 0;
+        return peer->voteless && !mutated(Mutation::count_voteless) ? 0 : peer->match;
     });
-    if (zxid < term_start_ || zxid <= committed_) return;
+    if (mutated(Mutation::commit_without_majority)) zxid = durable_;
+    if (zxid < term_start_ && !mutated(Mutation::commit_old_term)) return;
+    if (zxid <= committed_) return;
     committed_ = zxid;
     settle_barriers();
     after_commit();
@@ -380,6 +388,7 @@ void Quorum::ask_own_barrier() {
 void Quorum::settle_barriers() {
     if (role_ != Role::leader || barriers_.empty()) return;
     bool known = term_start_ != 0 && committed_ >= term_start_;
+    if (mutated(Mutation::barrier_of_new_leader)) known = true;
     size_t kept = 0;
     for (const Barrier& barrier : barriers_) {
         bool leads = known && electorate().majority([&](uint32_t id) {
@@ -388,7 +397,7 @@ void Quorum::settle_barriers() {
             if (peer == nullptr || peer->voteless) return false;
             return id == barrier.peer || peer->round >= barrier.round;
         });
-        if (!leads) {
+        if (!leads && !(known && mutated(Mutation::barrier_unconfirmed))) {
             round_wanted_ = round_wanted_ || barrier.round > round_;
             barriers_[kept++] = barrier;
         } else if (barrier.peer != options_.self) {
