@@ -134,11 +134,17 @@ private:
 
     // What the leader does to this log: all that differs from what is committed is cut.
     void reconcile() {
-        size_t same = 0;
-        size_t both = std::min(committed_.size(), appended_.size());
-        while (same < both && committed_[same] == appended_[same]) ++same;
-        if (same < state_->zxid()) return fail("applied what was not committed");
-        if (same < both) truncate(same);
+        uint64_t both = same(appended_, committed_);
+        if (both < state_->zxid()) return fail("applied what was not committed");
+        if (both < std::min(committed_.size(), appended_.size())) truncate(both);
+    }
+
+    static uint64_t same(const std::vector<std::string>& one,
+                         const std::vector<std::string>& other) {
+        uint64_t count = 0;
+        uint64_t both = std::min(one.size(), other.size());
+        while (count < both && one[count] == other[count]) ++count;
+        return count;
     }
 
     // A snapshot from a peer: what is committed here, and entries that this node never saw.
@@ -154,6 +160,7 @@ private:
         committed_ = after;
         if (done == 0) return reconcile();
         if (done < 0) {
+            known_ = std::min(known_, same(appended_, after));  // it may have come to be
             older_.push_back(std::move(after));
             ++term_;
             return restart(random(2) == 0);
