@@ -66,7 +66,9 @@ Result<void> Core::start() {
     if (!stored) return stored;
     boot_ = record_.sequence;
     next_attach_ = boot_ << 32 | 1;
-    Result<void> recovered = recover(record->has_value());
+    Result<void> recovered =
+        record_.distrusted ? recover_by_others({.text = "the state of this server was found wrong"})
+                           : recover(record->has_value());
     if (!recovered && recovered.error().code == EBADMSG && several())
         recovered = recover_by_others(recovered.error());
     if (!recovered) return recovered;
@@ -90,6 +92,11 @@ Result<void> Core::recover_by_others(const Error& damage) {
     if (!done) return done;
     done = set_aside(io_, config_.data_dir, log_directory());
     if (!done) return done;
+    if (record_.distrusted) {
+        record_.distrusted = false;
+        done = store_record(io_, config_.data_dir, record_);
+        if (!done) return done;
+    }
     return recover(false);
 }
 
@@ -325,6 +332,7 @@ void Core::clocks() {
     if (stage_ != StopStage::running) return;
     hear_waiting();
     tell_heard();
+    if (links_ != nullptr) tell_digests();
     check_grace();
     if (rules_cut_ && !log_->full() && quorum_->may_append()) {
         rules_cut_ = false;
