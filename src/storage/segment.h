@@ -91,6 +91,32 @@ struct SegmentEnd {
 // others.
 Error damage(const std::string& path, uint64_t offset, const std::string& what);
 
+// The way through the records of one segment, of which the reader has all or a part.
+class SegmentWalk {
+public:
+    SegmentWalk(const SegmentHeader& header, std::string path);
+
+    struct Taken {
+        Entry entry;  // views into the record
+        bool is_entry = false;
+        Bytes record;  // head and all
+        uint64_t checksum = 0;
+    };
+
+    const SegmentEnd& end() const { return end_; }
+    // `rest`: what there is from end().offset on. Size of the record there, as far as `rest` tells:
+    // take() needs no more than that.
+    size_t wanted(Bytes rest) const;
+    // Goes on behind that record. Nothing: there is no good one. Error: a good one that does not
+    // belong there.
+    Result<std::optional<Taken>> take(Bytes rest);
+
+private:
+    SegmentEnd end_;
+    uint64_t seed_;
+    std::string path_;
+};
+
 // Gets each entry, the checksum of its record, and the whole record, head and all.
 using TakeEntry =
     std::function<Result<void>(const Entry& entry, uint64_t checksum, Bytes record)>;
