@@ -113,7 +113,8 @@ bool LogReader::begin_segment() {
     const std::vector<uint32_t>& taken = piece_.entries.offsets;
     if (!taken.empty() &&
         piece_.entries.position(piece_.entries.last_zxid()) != header->start) {
-        stop(Status::damaged, damage(path(), 0, "it does not start where the one before ends").text);
+        Error bad = damage(path(), 0, "it does not start where the one before ends");
+        stop(Status::damaged, bad.text);
         return false;
     }
     file_size_ = header->size;

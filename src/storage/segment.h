@@ -18,8 +18,8 @@
 // it ended there. A file gets its name `log.*` only when its header is synced, so a bad header is
 // always damage. An end mark, a batch of its own, proves all that is before it.
 //
-// Header and end mark say up to where entries were known to be committed when they were written. The
-// header is a promise for its own segment and all before it: what they superseded is not meant.
+// Header and end mark say up to where entries were known to be committed when they were written.
+// That is said of the log as it goes on from there: what is superseded by it is not meant.
 //
 // A segment that has a successor ends exactly where the successor says it starts; what may stand
 // behind that was superseded. So a tail is cut, torn or in conflict, by starting a new segment.
