@@ -5,11 +5,13 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,12 +38,19 @@ constexpr const char* usage =
     "    zkd zk.conf --clientPort 2182 ...    a setting given here wins over the file\n"
     "    zkd --check zk.conf          says what is wrong with a file, starts nothing\n"
     "    zkd --version, zkd --help\n"
+    "\n"
+    "    zkd zk.conf --force-new-ensemble\n"
+    "        when the majority of an ensemble is lost for good, on ONE server that is left: what\n"
+    "        it holds becomes the data of a new ensemble of which it is the only member. What the\n"
+    "        others acknowledged and never sent here is gone, and servers of the old ensemble are\n"
+    "        not let in again with their data. Say it once, not at every start.\n"
     "\n";
 
 struct Asked {
     bool help = false;
     bool version = false;
     bool check = false;
+    bool force_new_ensemble = false;
     std::string file;
     std::vector<std::string_view> overrides;
 };
@@ -56,6 +65,8 @@ Asked parse(int count, char** words) {
             asked.version = true;
         } else if (word == "--check") {
             asked.check = true;
+        } else if (word == "--force-new-ensemble") {
+            asked.force_new_ensemble = true;
         } else if (!word.starts_with("-") && asked.file.empty() && asked.overrides.empty()) {
             asked.file = word;
         } else {
@@ -73,6 +84,21 @@ bool read_file(const std::string& path, std::string& text) {
     bool good = ferror(file) == 0;
     fclose(file);
     return good;
+}
+
+// A part of the settings that has a file of its own. False: it cannot be read, and that is said.
+bool read_file_of(const char* key, const std::string& path, std::string& text,
+                  Settings& settings) {
+    text.clear();
+    if (read_file(path, text)) return true;
+    settings.errors.push_back(settings.place(key) + ": " + key + " " + path + ": " +
+                              strerror(errno));
+    return false;
+}
+
+bool open_to_all(const std::string& path) {
+    struct stat found = {};
+    return stat(path.c_str(), &found) == 0 && (found.st_mode & S_IROTH) != 0;
 }
 
 // Looked at before anything is begun, so that a check of the file tells it too.
@@ -94,17 +120,16 @@ void read_settings(const Asked& asked, Settings& settings) {
     }
     read_arguments(asked.overrides, settings);
     const std::string& dynamic = settings.config.dynamic_config_file;
-    if (!dynamic.empty()) {
-        text.clear();
-        if (read_file(dynamic, text))
-            read_dynamic_config(text, dynamic, settings);
-        else
-            settings.errors.push_back(settings.place("dynamicConfigFile") +
-                                      ": dynamicConfigFile " + dynamic + ": " + strerror(errno));
-    }
+    if (!dynamic.empty() && read_file_of("dynamicConfigFile", dynamic, text, settings))
+        read_dynamic_config(text, dynamic, settings);
+    const std::string& secret = settings.config.quorum_secret_file;
+    if (!secret.empty() && read_file_of("quorum.secretFile", secret, text, settings))
+        read_secret(text, secret, open_to_all(secret), settings);
+    settings.config.force_new_ensemble = asked.force_new_ensemble;
     std::string my_id = settings.config.data_dir + "/myid";
     text.clear();
-    if (!settings.config.members.empty() && read_file(my_id, text))
+    bool numbered = !settings.config.members.empty() || asked.force_new_ensemble;
+    if (numbered && read_file(my_id, text))
         read_my_id(text, my_id, settings);
     check_config(settings);
     if (!settings.errors.empty()) return;
@@ -154,6 +179,31 @@ bool open_log(const std::string& path) {
     return good;
 }
 
+// On the addresses of this server's own line, or on all interfaces where that cannot be.
+Result<void> bind_quorum(UvIo& io, const Config& config) {
+    const Member* self = own_member(config);
+    ASSERT(self != nullptr);
+    bool everywhere = config.quorum_everywhere;
+    // Debian's /etc/hosts gives a machine's own name a loopback address, which is no use to others.
+    bool loopback_counts = all_loopback({self, 1}) || all_loopback(config.members);
+    for (const MemberAddress& address : self->addresses) {
+        if (everywhere || Network::is_here(address.host, loopback_counts)) continue;
+        LOG(warn, "server.%d: here %s is no address that the other servers can reach; the quorum "
+                  "port listens on all interfaces",
+            static_cast<int>(self->id), address.host.c_str());
+        everywhere = true;
+    }
+    std::set<uint16_t> done;
+    for (const MemberAddress& address : self->addresses) {
+        if (everywhere && !done.insert(address.peer_port).second) continue;
+        Result<void> bound = io.bind({.address = everywhere ? "" : address.host,
+                                      .port = address.peer_port,
+                                      .peers = true});
+        if (!bound) return bound;
+    }
+    return {};
+}
+
 int serve(const Config& config) {
     set_up_process();
     const std::string& log_dir =
@@ -173,12 +223,16 @@ int serve(const Config& config) {
                     .port = config.client_port,
                     .backlog = config.client_backlog,
                     .keepalive = config.client_keepalive});
+    if (done && in_ensemble(config)) done = bind_quorum(io, config);
     if (!done) return failed(done.error(), exit_error);
     Node node(io, config);
     done = node.start();
     if (!done) return failed(done.error(), exit_error);
     done = io.listen(node);
     if (!done) return failed(done.error(), exit_error);
+    if (in_ensemble(config))
+        LOG(info, "server %d of %zu; the others are heard on %s", static_cast<int>(config.my_id),
+            config.members.size(), io.quorum_port_name().c_str());
     LOG(info, "zkd " ZKD_VERSION " ready on %s (pid %d, data in %s)", io.port_name().c_str(),
         static_cast<int>(getpid()), config.data_dir.c_str());
     int status = io.run(node);
@@ -203,9 +257,6 @@ int main(int count, char** words) {
     }
     Settings settings;
     read_settings(asked, settings);
-    if (settings.errors.empty() && settings.config.members.size() > 1)
-        settings.errors.push_back("this version serves one node alone; it cannot form the "
-                                  "ensemble that the server lines describe");
     for (const std::string& error : settings.errors) fprintf(stderr, "%s\n", error.c_str());
     if (asked.check || !settings.errors.empty()) {
         for (const std::string& warning : settings.warnings)

@@ -29,14 +29,15 @@ public:
     static constexpr size_t read_bytes_max = 64u << 10;
     static constexpr size_t read_bytes_least = 16u << 10;
     static constexpr size_t chunks_max = 16;
+    static constexpr size_t chunks_for_peers = 8;  // more: clients must not crowd them out
 
     // Room for one read, or nothing.
-    std::span<uint8_t> room() {
+    std::span<uint8_t> room(bool peer) {
         if (chunk_ < chunks_.size() && chunk_bytes - used_ < read_bytes_least) {
             ++chunk_;
             used_ = 0;
         }
-        if (chunk_ == chunks_max) return {};
+        if (chunk_ >= chunks_max + (peer ? chunks_for_peers : 0)) return {};
         if (chunk_ == chunks_.size()) chunks_.emplace_back(new uint8_t[chunk_bytes]);
         return {chunks_[chunk_].get() + used_, std::min(chunk_bytes - used_, read_bytes_max)};
     }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 namespace zk {
 
@@ -210,7 +211,7 @@ void DiskLane::submit(Job job) {
 
 void DiskLane::take_done(std::vector<Done>& done) {
     uv_mutex_lock(&mutex_);
-    done.insert(done.end(), done_.begin(), done_.end());
+    done.insert(done.end(), std::move_iterator(done_.begin()), std::move_iterator(done_.end()));
     done_.clear();
     uv_mutex_unlock(&mutex_);
 }
@@ -235,7 +236,7 @@ void DiskLane::work_loop() {
         Job job = std::move(jobs[next++]);
         Done done{.ticket = job.ticket, .result = disk_.run(job.ops)};
         uv_mutex_lock(&mutex_);
-        done_.push_back(done);
+        done_.push_back(std::move(done));
         uv_mutex_unlock(&mutex_);
         uv_async_send(finished_);
     }

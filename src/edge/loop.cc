@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 
@@ -25,9 +26,27 @@ Error os_error(const std::string& path) {
     return Error{.text = path + ": " + strerror(errno), .code = errno};
 }
 
+Node* to(void* context) { return static_cast<Node*>(context); }
+
+NetworkEvents events_to(Node& node) {
+    return {.context = &node,
+            .on_open =
+                [](void* context, ClientId id, const Address& from, bool peer) {
+                    return peer ? to(context)->on_peer(id, from) : to(context)->on_open(id, from);
+                },
+            .on_dialed = [](void* context, LinkId id) { to(context)->on_dialed(id); },
+            .on_bytes =
+                [](void* context, ClientId id, Bytes bytes) { to(context)->on_bytes(id, bytes); },
+            .on_end =
+                [](void* context, ClientId id, bool reset) { to(context)->on_end(id, reset); },
+            .on_drained = [](void* context, ClientId id) { to(context)->on_drained(id); }};
+}
+
 }  // namespace
 
 UvIo::UvIo() {
+    // The pool looks up names and nothing else. Half of it may: so many dead name servers at once.
+    setenv("UV_THREADPOOL_SIZE", "8", 0);
     int failed = uv_loop_init(&loop_);
     ASSERT(failed == 0);
     uv_prepare_init(&loop_, &prepare_);
@@ -60,7 +79,7 @@ Result<void> UvIo::listen(Node& node) {
     uv_signal_start(&term_, on_signal, SIGTERM);
     uv_signal_start(&interrupt_, on_signal, SIGINT);
     uv_signal_start(&child_event_, on_child, SIGCHLD);
-    return port_.listen(node);
+    return network_.listen(events_to(node));
 }
 
 int UvIo::run(Node& node) {
@@ -80,16 +99,16 @@ void UvIo::on_prepare(uv_prepare_t* handle) { static_cast<UvIo*>(handle->data)->
 void UvIo::turn() {
     now_us_ = uv_hrtime() / 1000;
     uint64_t started_us = now_us_;
-    port_.before_turn(started_us);
+    network_.before_turn(started_us);
     bool more = node_->turn();
-    more = port_.after_turn() || more;
+    more = network_.after_turn() || more;
     now_us_ = 0;
     longest_turn_us_ = std::max(longest_turn_us_, now_us() - started_us);
     if (node_->fatal() != nullptr) return uv_stop(&loop_);
-    uint64_t next_us = node_->next_turn_us();
+    uint64_t next_us = std::min(node_->next_turn_us(), network_.next_turn_us());
     if (node_->stopped()) {
         if (stop_by_us_ == 0) stop_by_us_ = now_us_ + stop_us_max;
-        if (port_.all_sent() || now_us_ >= stop_by_us_) return uv_stop(&loop_);
+        if (network_.all_sent() || now_us_ >= stop_by_us_) return uv_stop(&loop_);
         next_us = stop_by_us_;
     }
     sleep_until(next_us, more);
@@ -121,7 +140,7 @@ void UvIo::on_signal(uv_signal_t* handle, int number) {
     }
     LOG(info, "%s: stopping", number == SIGTERM ? "SIGTERM" : "SIGINT");
     io->stopping_ = true;
-    io->port_.stop_listening();
+    io->network_.stop_listening();
     io->node_->stop();
 }
 
@@ -142,7 +161,7 @@ void UvIo::on_disk(uv_async_t* handle) {
 }
 
 void UvIo::close_loop() {
-    port_.close_all();
+    network_.close_all();
     for (uv_handle_t* handle : handles()) uv_close(handle, nullptr);
     uv_run(&loop_, UV_RUN_DEFAULT);
     int failed = uv_loop_close(&loop_);
@@ -210,11 +229,6 @@ Vitals UvIo::vitals() {
         vitals.open_files = names->size();
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) vitals.open_files_max = limit.rlim_cur;
     return vitals;
-}
-
-LinkId UvIo::dial(const std::string&, uint16_t) {
-    ASSERT(!"links to peers come with the ensemble");
-    return 0;
 }
 
 Result<void> UvIo::fork_snapshot(const std::string& path, WriteSnapshot write, const void* job) {

@@ -1,6 +1,6 @@
 // loop.h -- the world as libuv offers it: Io for a real node.
 //
-// Layer 6. Owns the loop, the client port, the disk lanes and the snapshot's child. Decides nothing
+// Layer 6. Owns the loop, the network, the disk lanes and the snapshot's child. Decides nothing
 // about data. Callbacks only queue, by Node's on_* functions; the node's turn runs in a prepare
 // handle, right before the loop would sleep:
 //
@@ -31,10 +31,11 @@ public:
     UvIo();
     ~UvIo() override;
 
-    // In this order: bind, the node's start, listen, run.
-    Result<void> bind(const ClientPort::Settings& settings) { return port_.bind(settings); }
+    // In this order: bind (each port), the node's start, listen, run.
+    Result<void> bind(const Network::Port& port) { return network_.bind(port); }
     Result<void> listen(Node& node);
-    std::string port_name() const { return port_.name(); }
+    std::string port_name() const { return network_.name(false); }
+    std::string quorum_port_name() const { return network_.name(true); }
     // Until the node has stopped, by SIGTERM or SIGINT, or failed. Returns the process's exit code.
     int run(Node& node);
 
@@ -50,10 +51,12 @@ public:
     Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                const void* job) override;
     Vitals vitals() override;
-    size_t send(ClientId client, Buffer& bytes) override { return port_.send(client, bytes); }
-    void close(ClientId client) override { port_.close(client); }
-    void pause(ClientId client, bool paused) override { port_.pause(client, paused); }
-    LinkId dial(const std::string& host, uint16_t port) override;
+    size_t send(ClientId client, Buffer& bytes) override { return network_.send(client, bytes); }
+    void close(ClientId client) override { network_.close(client); }
+    void pause(ClientId client, bool paused) override { network_.pause(client, paused); }
+    LinkId dial(const std::string& host, uint16_t port) override {
+        return network_.dial(host, port);
+    }
 
 private:
     static void on_prepare(uv_prepare_t* handle);
@@ -77,7 +80,7 @@ private:
     uv_signal_t child_event_{};
 
     Node* node_ = nullptr;
-    ClientPort port_{&loop_};
+    Network network_{&loop_};
     NameChanges names_;
     FileDisk start_disk_{names_, FileDisk::Pace::at_once};
     DiskLane lanes_[3] = {{names_, FileDisk::Pace::at_once},  // in the order of Lane

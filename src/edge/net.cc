@@ -1,4 +1,4 @@
-// net.cc -- see net.h: connections. Listeners are in listen.cc.
+// net.cc -- see net.h: connections. Listeners are in listen.cc, dialing in dial.cc.
 
 #include "edge/net.h"
 
@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-
-#include "node/node.h"
 
 namespace zk {
 
@@ -37,45 +35,57 @@ uv_buf_t whole(Buffer& bytes) {
 
 }  // namespace
 
-// A connection that was just accepted, and already does not block.
-void ClientPort::open(int file, const Address& from) {
+// The number that the next connection gets; it stays the next until it is taken.
+ClientId Network::next_id() {
     if (free_ids_.empty()) {
         free_ids_.push_back(static_cast<ClientId>(connections_.size()));
         connections_.push_back(nullptr);
     }
-    ClientId id = free_ids_.back();
-    if (!node_->on_open(id, from)) {
-        ::close(file);
-        return;
-    }
-    free_ids_.pop_back();
+    return free_ids_.back();
+}
+
+Connection& Network::make(ClientId id, Connection::Stage stage, bool peer) {
     auto* connection = new Connection();
-    connection->port = this;
+    connection->network = this;
     connection->id = id;
+    connection->stage = stage;
+    connection->peer = peer;
     connection->tcp.data = connection;
     connections_[id] = connection;
     int error = uv_tcp_init(loop_, &connection->tcp);
     ASSERT(error == 0);
-    error = uv_tcp_open(&connection->tcp, file);
+    return *connection;
+}
+
+// A connection that was just accepted, and already does not block.
+void Network::open(int file, const Address& from, bool peer) {
+    ClientId id = next_id();
+    if (!events_.on_open(events_.context, id, from, peer)) {
+        ::close(file);
+        return;
+    }
+    free_ids_.pop_back();
+    Connection& connection = make(id, Connection::Stage::open, peer);
+    int error = uv_tcp_open(&connection.tcp, file);
     ASSERT(error == 0);
-    read(*connection);
+    read(connection);
 }
 
 // Does this connection want its bytes? The kernel is told lazily: most connections that are paused
 // or closed have nothing to say anyhow, and each change of mind would cost two system calls.
-bool ClientPort::wanted(const Connection& connection) {
+bool Network::wanted(const Connection& connection) {
     if (connection.stage == Connection::Stage::open) return !connection.paused;
     return connection.stage == Connection::Stage::lingering;
 }
 
-void ClientPort::read(Connection& connection) {
+void Network::read(Connection& connection) {
     if (connection.reading || connection.ended) return;
     connection.reading = true;
     int error = uv_read_start(stream_of(connection), on_alloc, on_read);
     ASSERT(error == 0);
 }
 
-void ClientPort::stop_reading(Connection& connection) {
+void Network::stop_reading(Connection& connection) {
     if (!connection.reading) return;
     connection.reading = false;
     uv_read_stop(stream_of(connection));
@@ -83,41 +93,43 @@ void ClientPort::stop_reading(Connection& connection) {
 
 // One read a turn, so that nobody is served twice before others are served once. No room leaves the
 // bytes where they are; the loop comes back to them at once.
-void ClientPort::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
+void Network::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
     auto& connection = *static_cast<Connection*>(handle->data);
-    ClientPort& port = *connection.port;
+    Network& network = *connection.network;
     std::span<uint8_t> room;
-    if (connection.read_in_turn != port.turn_ && wanted(connection)) room = port.arena_.room();
-    connection.read_in_turn = port.turn_;
+    if (connection.read_in_turn != network.turn_ && wanted(connection))
+        room = network.arena_.room(connection.peer);
+    connection.read_in_turn = network.turn_;
     buffer->base = reinterpret_cast<char*>(room.data());
     buffer->len = room.size();
 }
 
-void ClientPort::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
+void Network::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) {
     auto& connection = *static_cast<Connection*>(stream->data);
-    ClientPort& port = *connection.port;
+    Network& network = *connection.network;
     if (size == 0) return;
     if (size == UV_ENOBUFS) {
-        if (!wanted(connection)) port.stop_reading(connection);
+        if (!wanted(connection)) network.stop_reading(connection);
         return;
     }
     bool open = connection.stage == Connection::Stage::open;
     if (size > 0) {
         if (!open) return;  // thrown away
         Bytes bytes(reinterpret_cast<const uint8_t*>(buffer->base), static_cast<size_t>(size));
-        port.arena_.keep(bytes.size());
-        port.node_->on_bytes(connection.id, bytes);
+        network.arena_.keep(bytes.size());
+        network.events_.on_bytes(network.events_.context, connection.id, bytes);
         return;
     }
     connection.reading = false;
-    if (!open) return port.end(connection);
-    if (size != UV_EOF) return port.break_off(connection);
+    if (!open) return network.end(connection);
+    if (size != UV_EOF) return network.break_off(connection);
     connection.ended = true;
-    port.node_->on_end(connection.id, false);
+    network.events_.on_end(network.events_.context, connection.id, false);
 }
 
-size_t ClientPort::send(ClientId id, Buffer& bytes) {
+size_t Network::send(ClientId id, Buffer& bytes) {
     Connection& connection = at(id);
+    ASSERT(connection.stage == Connection::Stage::open || connection.broken);
     if (!connection.unsent && !connection.broken && !bytes.empty()) {
         uv_buf_t buffer = whole(bytes);
         int sent = uv_try_write(stream_of(connection), &buffer, 1);
@@ -143,11 +155,11 @@ size_t ClientPort::send(ClientId id, Buffer& bytes) {
     return unsent_bytes(connection);
 }
 
-size_t ClientPort::unsent_bytes(const Connection& connection) {
+size_t Network::unsent_bytes(const Connection& connection) {
     return connection.tcp.write_queue_size + connection.unsent->next.size();
 }
 
-void ClientPort::write_unsent(Connection& connection) {
+void Network::write_unsent(Connection& connection) {
     Connection::Unsent& unsent = *connection.unsent;
     unsent.request.data = &connection;
     uv_buf_t buffer = whole(unsent.now);
@@ -155,54 +167,59 @@ void ClientPort::write_unsent(Connection& connection) {
     if (error != 0) break_off(connection);
 }
 
-void ClientPort::on_written(uv_write_t* request, int status) {
+void Network::on_written(uv_write_t* request, int status) {
     auto& connection = *static_cast<Connection*>(request->data);
-    ClientPort& port = *connection.port;
+    Network& network = *connection.network;
     if (connection.stage == Connection::Stage::closing) return;
-    if (status != 0) return port.break_off(connection);
+    if (status != 0) return network.break_off(connection);
     Connection::Unsent& unsent = *connection.unsent;
     unsent.now.reset();
     if (!unsent.next.empty()) {
         unsent.now.swap(unsent.next);
-        return port.write_unsent(connection);
+        return network.write_unsent(connection);
     }
     connection.unsent.reset();
     if (connection.stage == Connection::Stage::open)
-        port.node_->on_drained(connection.id);
+        network.events_.on_drained(network.events_.context, connection.id);
     else
-        port.flushed(connection);
+        network.flushed(connection);
 }
 
 // Reset, or as good as. The node hears of it before its next turn, not in the middle of this one.
-void ClientPort::break_off(Connection& connection) {
+void Network::break_off(Connection& connection) {
     if (connection.broken) return;
     stop_reading(connection);
     connection.broken = true;
     connection.ended = true;
-    if (connection.stage == Connection::Stage::open)
+    if (connection.stage == Connection::Stage::dialing) std::erase(dialing_, connection.id);
+    if (connection.stage <= Connection::Stage::open)
         broken_.push_back(connection.id);
     else
         end(connection);
 }
 
-void ClientPort::pause(ClientId id, bool paused) {
+void Network::pause(ClientId id, bool paused) {
     Connection& connection = at(id);
     connection.paused = paused;
-    if (!paused) read(connection);
+    if (!paused && connection.stage == Connection::Stage::open) read(connection);
 }
 
-void ClientPort::close(ClientId id) {
+void Network::close(ClientId id) {
     Connection& connection = at(id);
     connections_[id] = nullptr;
     freed_ids_.push_back(id);
     if (connection.broken) std::erase(broken_, id);
+    if (connection.stage == Connection::Stage::dialing) {
+        std::erase(dialing_, id);
+        return end(connection);
+    }
     if (connection.broken || !connection.unsent) return flushed(connection);
     leave(connection, Connection::Stage::flushing);
 }
 
 // All that the node said is in the kernel's hands. The other side may be sending still, and may
 // even have good reason: a client names its watches right behind a session that we refuse.
-void ClientPort::flushed(Connection& connection) {
+void Network::flushed(Connection& connection) {
     // When the server stops there is no time for it.
     bool linger =
         !connection.ended && !listeners_.empty() && shutdown(file_of(connection), SHUT_WR) == 0;
@@ -211,21 +228,21 @@ void ClientPort::flushed(Connection& connection) {
     read(connection);
 }
 
-void ClientPort::leave(Connection& connection, Connection::Stage stage) {
+void Network::leave(Connection& connection, Connection::Stage stage) {
     Connection::Stage before = connection.stage;
     connection.stage = stage;
     if (before == Connection::Stage::flushing) --flushing_;
     if (stage == Connection::Stage::flushing) ++flushing_;
-    if (before != Connection::Stage::open) return;
+    if (before > Connection::Stage::open) return;
     connection.close_by_us = now_us_ + close_us_max;
     connection.leaving_at = static_cast<uint32_t>(leaving_.size());
     leaving_.push_back(&connection);
 }
 
-void ClientPort::end(Connection& connection) {
+void Network::end(Connection& connection) {
     ASSERT(connection.stage != Connection::Stage::closing);
     if (connection.stage == Connection::Stage::flushing) --flushing_;
-    if (connection.stage != Connection::Stage::open) {
+    if (connection.stage > Connection::Stage::open) {
         leaving_.back()->leaving_at = connection.leaving_at;
         std::swap(leaving_[connection.leaving_at], leaving_.back());
         leaving_.pop_back();
@@ -234,15 +251,15 @@ void ClientPort::end(Connection& connection) {
     uv_close(reinterpret_cast<uv_handle_t*>(&connection.tcp), on_closed);
 }
 
-void ClientPort::on_closed(uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); }
+void Network::on_closed(uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); }
 
-void ClientPort::before_turn(uint64_t now_us) {
+void Network::before_turn(uint64_t now_us) {
     now_us_ = now_us;
-    for (ClientId id : broken_) node_->on_end(id, true);
+    for (ClientId id : broken_) events_.on_end(events_.context, id, true);
     broken_.clear();
 }
 
-bool ClientPort::after_turn() {
+bool Network::after_turn() {
     ++turn_;
     arena_.reset();
     if (now_us_ - trimmed_us_ >= trim_us) {
@@ -254,25 +271,34 @@ bool ClientPort::after_turn() {
     if (now_us_ - looked_us_ >= look_us) {
         looked_us_ = now_us_;
         settle_late();
+        settle_dials();
         rest(false);
     }
     return !broken_.empty();
 }
 
-void ClientPort::settle_late() {
+uint64_t Network::next_turn_us() const {
+    return dialing_.empty() ? UINT64_MAX : looked_us_ + look_us;
+}
+
+void Network::settle_late() {
     std::vector<Connection*> late;
     for (Connection* connection : leaving_)
         if (now_us_ >= connection->close_by_us) late.push_back(connection);
     for (Connection* connection : late) end(*connection);
 }
 
-void ClientPort::close_all() {
+void Network::close_all() {
     stop_listening();
     while (!leaving_.empty()) end(*leaving_.back());
     for (Connection*& connection : connections_) {
         if (connection != nullptr) end(*connection);
         connection = nullptr;
     }
+    dialing_.clear();
+    for (auto& [name, host] : hosts_)
+        if (host.lookup != nullptr)
+            uv_cancel(reinterpret_cast<uv_req_t*>(&host.lookup->request));
 }
 
 }  // namespace zk

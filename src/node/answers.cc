@@ -81,7 +81,11 @@ void Core::answer_origin(const Entry& entry, const Applied& applied) {
             answer_queue(*client);
         }
     }
-    // A session that ended takes the connection along that it has here.
+    // A session that is on another node now takes the connection along that it has here.
+    if (entry.op == entry_op::attach_session && applied.err == Err::ok &&
+        entry.origin.node != node_number_)
+        settle_session(entry.session, "its session came back at another server");
+    // And so does one that ended.
     if (entry.op == static_cast<int32_t>(Op::close_session) && !applied.moved)
         settle_session(entry.session, "its session ended");
 }
@@ -95,6 +99,8 @@ void Core::answer_connect(Client& client, const Applied& applied) {
     answer.password = in.bytes(password_size);
     answer.has_read_only = client.has_read_only;
     ASSERT(in.ok());
+    if (client.seen > static_cast<int64_t>(state_->zxid()))
+        return drop(client, "client is ahead");
     size_t at = begin_frame(client.out);
     encode(client.out, answer);
     end_frame(client.out, at);
@@ -105,7 +111,7 @@ void Core::answer_connect(Client& client, const Applied& applied) {
     // Two attaches may have been on their way at once; the later one in the log has the session.
     settle_session(answer.session, "its session came back on another connection");
     by_session_[answer.session] = client.id;
-    state_->sessions.touch(client.slot, clock_ms());
+    hear(client);
     ++client.counts.sent;
     ++metrics_.packets_sent;
     mark_dirty(client);
@@ -131,8 +137,13 @@ void Core::answer_queue(Client& client) {
     while (!client.gone && !client.idle()) {
         Pending pending = client.front();
         if (pending.kind == PendingKind::write || pending.kind == PendingKind::close) return;
+        if (pending.kind == PendingKind::sync && pending.barrier > barrier_reached_) {
+            if (!client.at_barrier) at_barrier_.push_back(client.id);
+            client.at_barrier = true;
+            return;
+        }
         pop(client);
-        bool held = pending.kind == PendingKind::read;
+        bool held = pending.kind == PendingKind::read || pending.kind == PendingKind::sync;
         answer_read(client, pending,
                     held ? client.held.bytes().first(pending.size) : Bytes());
         if (client.gone || !held) continue;

@@ -13,8 +13,23 @@ Client::Client(ClientId number, uint64_t attach_number, const Address& address, 
     add_identity("ip", ip_text(address));
 }
 
+namespace {
+
+bool waits_for_entry(const Pending& pending) {
+    return pending.kind == PendingKind::write || pending.kind == PendingKind::connect ||
+           pending.kind == PendingKind::close;
+}
+
+}  // namespace
+
+void Client::push(const Pending& pending) {
+    queue_.push_back(pending);
+    if (waits_for_entry(pending)) ++writes;
+}
+
 void Client::pop() {
     ASSERT(head_ < queue_.size());
+    if (waits_for_entry(queue_[head_])) --writes;
     ++head_;
     if (head_ == queue_.size()) {
         queue_.clear();

@@ -26,6 +26,7 @@ enum class PendingKind : uint8_t {
     write,    // its entry to be applied
     connect,  // the same, for the entry that creates or attaches the session
     close,    // the same, for the session's end
+    sync,     // a barrier: all that was acknowledged when it came is applied here
     read,     // its turn; the record is in `held`
     refuse,   // its turn, to be told the error in `size`
     refuse_and_close,
@@ -38,6 +39,7 @@ struct Pending {
     int32_t op = 0;
     uint32_t size = 0;  // read: of its record in `held`; refuse: the error
     uint64_t came_us = 0;
+    uint64_t barrier = 0;  // sync
 };
 
 enum class Stage : uint8_t {
@@ -60,6 +62,11 @@ public:
     bool dirty = false;          // in Core's list of those with something to flush
     bool waiting = false;        // in Core's list of those with frames left in `in`
     bool gone = false;           // closed; only its watches are left to forget
+    bool heard = false;          // in Core's list of those whose session the leader is told of
+    bool needs_leader = false;   // its next frame waits for one
+    bool at_barrier = false;     // in Core's list of those whose queue begins with a sync
+    uint32_t writes = 0;         // in the queue, that wait for their entry
+    int64_t seen = 0;            // the zxid its connect request said
     int64_t session = 0;
     SessionSlot slot = 0;
     int32_t timeout_ms = 0;
@@ -78,7 +85,7 @@ public:
     bool idle() const { return head_ == queue_.size(); }
     size_t queued() const { return queue_.size() - head_; }
     Pending& front() { return queue_[head_]; }
-    void push(const Pending& pending) { queue_.push_back(pending); }
+    void push(const Pending& pending);
     void pop();
     Buffer held;
 

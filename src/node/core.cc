@@ -16,6 +16,7 @@ constexpr size_t reap_looks_per_tick = 2'000;
 constexpr uint32_t looks_max = 4;                // at the sockets, for more of a batch
 constexpr uint64_t snapshot_bytes_per_znode = 64;  // about, beside path and data
 constexpr uint64_t snapshot_retry_after_us = 10'000'000;
+constexpr uint64_t kept_bytes = 16u << 20;      // of the log in memory, for peers that lag
 constexpr uint64_t purge_ticket = uint64_t{1} << 63;  // none of the log's
 
 }  // namespace
@@ -45,19 +46,38 @@ Result<void> Core::start() {
                                                 "node an empty directory"};
     remove_leftovers(io_, config_.data_dir);
     remove_leftovers(io_, log_directory());
+    clock_us_ = 1;
     if (record->has_value()) {
         record_ = **record;
+    } else if (several()) {
+        start_blank();
+        open_links();
+        return {};
     } else {
         uint8_t chance[16];
         io_.random(chance);
         record_ = {.ensemble = load_u64(chance), .seed = load_u64(chance + 8)};
         record_.node = node_number_;
-        // Before the log: a log whose ensemble nobody knows is of no use.
-        Result<void> stored = store_record(io_, config_.data_dir, record_);
-        if (!stored) return stored;
     }
+    // Written at each start, so that no earlier process of this node had this one's numbers of
+    // clients; and before the log: a log whose ensemble nobody knows is of no use.
+    Result<void> stored = store_record(io_, config_.data_dir, record_);
+    if (!stored) return stored;
+    next_attach_ = record_.sequence << 32 | 1;
     if (Result<void> done = recover(record->has_value()); !done) return done;
+    if (several()) {
+        open_links();
+        return {};
+    }
+    taking_part_ = true;
     return lead();
+}
+
+// Nothing is known, not even the ensemble: there is a machine and a state, both empty.
+void Core::start_blank() {
+    state_ = std::make_unique<State>(0);
+    state_->format(0);
+    quorum_ = std::make_unique<Quorum>(QuorumOptions{.self = node_number_}, QuorumStart{});
 }
 
 Result<void> Core::recover(bool known) {
@@ -65,11 +85,14 @@ Result<void> Core::recover(bool known) {
     Result<Recovered> found = zk::recover(io_, {.data_directory = config_.data_dir,
                                                 .log_directory = log_directory(),
                                                 .ensemble = record_.ensemble,
-                                                .seed = record_.seed});
+                                                .seed = record_.seed,
+                                                .birth = record_.birth,
+                                                .member = several(),
+                                                .committed = record_.committed});
     if (!found) return found.error();
     state_ = std::move(found->state);
     state_->limits.reply_bytes_max = config_.response_bytes_max;
-    snapshot_zxid_ = found->snapshot_zxid;
+    snapshot_zxid_ = std::max(found->snapshot_zxid, record_.birth);
     snapshots_ = found->snapshots;
     if (known)
         LOG(info, "recovered zxid 0x%llx: snapshot of 0x%llx and %llu entries of the log, "
@@ -84,36 +107,52 @@ Result<void> Core::recover(bool known) {
                   "are left out",
             static_cast<unsigned long long>(found->torn_bytes));
     Position last = found->log.last;
-    ASSERT(last.zxid == state_->zxid());
+    ASSERT(last.zxid >= state_->zxid());
+    Terms terms(found->snapshot.zxid, found->snapshot.term);
+    uint64_t term = found->snapshot.term;
+    for (const TermStart& next : found->terms) {
+        terms.append_to(next.zxid - 1, term);
+        term = next.term;
+    }
+    terms.append_to(last.zxid, term);
+    ASSERT(terms.last() == last.zxid);
+    ASSERT(terms.last_term() == last.term);
     log_ = std::make_unique<Log>(
         io_,
         LogOptions{.directory = log_directory(),
                    .segment_bytes = config_.segment_bytes,
                    .ensemble = record_.ensemble,
                    .sync = config_.force_sync,
-                   .slow_sync_us = static_cast<uint64_t>(config_.sync_warning_ms) * 1000},
+                   .slow_sync_us = static_cast<uint64_t>(config_.sync_warning_ms) * 1000,
+                   .kept_bytes = several() ? kept_bytes : 0},
         std::move(found->log));
+    uint8_t chance[8];
+    io_.random(chance);
     quorum_ = std::make_unique<Quorum>(
-        record_.node, Vote{.term = record_.term, .member = record_.vote}, last.zxid);
+        QuorumOptions{.self = record_.node,
+                      .seed = load_u64(chance),
+                      .heartbeat_us = static_cast<uint64_t>(config_.heartbeat_ms) * 1000,
+                      .election_us = static_cast<uint64_t>(config_.election_ms) * 1000},
+        QuorumStart{.vote = {.term = record_.term, .member = record_.vote},
+                    .voteless = record_.voteless,
+                    .terms = std::move(terms),
+                    .committed = state_->zxid(),
+                    .electorate = configured_electorate()});
     return log_->open();
 }
 
 Result<void> Core::lead() {
-    quorum_->start();
+    quorum_->tick(clock_us_);
     std::optional<Vote> vote = quorum_->vote_to_write();
     ASSERT(vote.has_value());
     record_.term = vote->term;
     record_.vote = vote->member;
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored)
         return stored;
-    // The record is written at each start, so no earlier process of this node had such numbers.
-    next_attach_ = record_.sequence << 32 | 1;
-    quorum_->vote_written();
+    quorum_->vote_written(*vote);
     ASSERT(quorum_->role() == Role::leader);
-    propose({}, 0, entry_op::no_op, {}, {});
-    propose_rules();
+    notice_leader();
     log_->flush();
-    state_->sessions.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     return {};
 }
 
@@ -136,23 +175,76 @@ bool Core::turn() {
     // What came meanwhile may still lie in the sockets: it is heard before anybody is expired.
     if (now_us_ - last_turn_us_ > stall_us) last_tick_us_ = now_us_;
     last_turn_us_ = now_us_;
-    if (log_->fatal() != nullptr) return false;
+    if (fatal() != nullptr) return false;
+    std::swap(happenings_, taken_);
+    hear_peers();
+    if (log_ == nullptr) return blank_turn();
     quorum_->durable(log_->durable_zxid());
+    if (taking_part_) quorum_->tick(clock_us_);
+    notice_leader();
     apply_committed();
     // Not before: the writes of a client's queue are answered in their order.
     if (log_->cut_needed() && state_->zxid() == log_->durable_zxid()) cut_back_log();
+    take_barriers();
     if (!waiting_.empty()) resume_waiting();
-    std::swap(happenings_, taken_);
-    for (const Happening& happening : taken_) take(happening);
+    for (const Happening& happening : taken_)
+        if (!mine(happening)) take(happening);
     taken_.clear();
+    resume_forwards();
     if (now_us_ - last_tick_us_ >= tick_us) clocks();
+    talk();
+    notice_leader();
+    log_->set_committed(quorum_->committed());
     bool gathering = gather();
     if (!gathering) log_->flush();
     flush();
     forget_watches();
     if (stage_ != StopStage::running) stop_step();
-    next_turn_us_ = now_us_ + tick_us;
-    return gathering || state_->zxid() < quorum_->committed() || !gone_.empty() || may_resume();
+    next_turn_us_ = wake_us();
+    bool more = state_->zxid() < std::min(quorum_->committed(), log_->last_zxid());
+    return gathering || more || !gone_.empty() || may_resume();
+}
+
+bool Core::mine(const Happening& happening) const {
+    return links_ != nullptr && links_->mine(happening.client);
+}
+
+// What came over links goes first: it may say that more is committed, or who leads.
+void Core::hear_peers() {
+    if (links_ == nullptr) return;
+    links_->tick(clock_us_);
+    for (const Happening& happening : taken_)
+        if (mine(happening)) take_link(happening);
+}
+
+// Not in an ensemble yet: there are words, and links to those with whom to form one.
+bool Core::blank_turn() {
+    for (const Happening& happening : taken_)
+        if (!mine(happening)) take(happening);
+    taken_.clear();
+    if (now_us_ - last_tick_us_ >= tick_us) {
+        last_tick_us_ = now_us_;
+        expire_handshakes();
+    }
+    links_->flush();
+    flush();
+    forget_watches();
+    if (stage_ != StopStage::running) stop_step();
+    next_turn_us_ = wake_us();
+    return !gone_.empty();
+}
+
+// The machines' times are of a clock that stands still at times; the world's goes on.
+uint64_t Core::wake_us() const {
+    uint64_t clock_us = clock_us_ + tick_us;
+    if (taking_part_ && links_ != nullptr) clock_us = std::min(clock_us, quorum_->next_tick_us());
+    if (links_ != nullptr) clock_us = std::min(clock_us, links_->next_tick_us());
+    return now_us_ + (clock_us > clock_us_ ? clock_us - clock_us_ : 0);
+}
+
+const Error* Core::fatal() const {
+    if (failure_) return &*failure_;
+    return log_ == nullptr ? nullptr : log_->fatal();
 }
 
 // A batch is on the disk, its writers are being told, and the next one waits already. Who is told
@@ -210,7 +302,10 @@ void Core::clocks() {
     last_tick_us_ = now_us_;
     log_->tick(now_us_);
     if (stage_ != StopStage::running) return;
-    if (rules_cut_ && !log_->full()) {
+    hear_waiting();
+    tell_heard();
+    check_grace();
+    if (rules_cut_ && !log_->full() && quorum_->may_append()) {
         rules_cut_ = false;
         propose_rules();
     }
@@ -240,8 +335,7 @@ void Core::expire_handshakes() {
 }
 
 void Core::expire_sessions() {
-    if (quorum_->role() != Role::leader) return;
-    hear_waiting();
+    if (!quorum_->may_append()) return;
     expired_.clear();
     state_->sessions.expired(clock_ms(), expiries_per_turn, expired_);
     for (int64_t session : expired_) {
@@ -262,14 +356,13 @@ void Core::hear_waiting() {
         if (client == nullptr || client->gone || client->stage != Stage::open) continue;
         set_unsent(*client, io_.send(id, nothing));
         uint64_t fetched = client->handed - std::min<uint64_t>(client->unsent, client->handed);
-        if (client->unsent == 0 || fetched != client->fetched)
-            state_->sessions.touch(client->slot, clock_ms());
+        if (client->unsent == 0 || fetched != client->fetched) hear(*client);
         client->fetched = fetched;
     }
 }
 
 void Core::reap() {
-    if (config_.reap_interval_ms == 0 || quorum_->role() != Role::leader) return;
+    if (config_.reap_interval_ms == 0 || !quorum_->may_append()) return;
     if (!reaping_) {
         if (now_us_ < next_reap_us_) return;
         next_reap_us_ = now_us_ + static_cast<uint64_t>(config_.reap_interval_ms) * 1000;
@@ -378,6 +471,7 @@ void Core::flush() {
 }
 
 void Core::disk_done(Lane lane, uint64_t ticket, const DiskResult& result) {
+    if (lane == Lane::vote) return vote_done(result);
     if (lane == Lane::bulk && ticket == purge_ticket && result.error != 0)
         LOG(warn, "removing old snapshots in %s failed: %s; the next start tries again",
             config_.data_dir.c_str(), strerror(result.error));
@@ -418,6 +512,7 @@ void Core::maybe_snapshot() {
     // The log must have grown by as much as a snapshot has, too: then the work of snapshots stays
     // in proportion to that of writes, however large the tree and however fast they come.
     uint64_t size = state_->tree.data_bytes() + state_->tree.count() * snapshot_bytes_per_znode;
+    if (!log_->sealed(state_->zxid())) return;
     bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     // A full disk waits for no threshold, where a purge would make room.
@@ -492,12 +587,23 @@ Standing Core::standing() const {
 
 void Core::stop() {
     if (stage_ != StopStage::running) return;
+    stage_ = StopStage::handing_over;
+    if (!quorum_->transfer()) drain();
+}
+
+void Core::drain() {
     stage_ = StopStage::draining;
     for (auto& client : clients_)
         if (client != nullptr) drop(*client, "the server stops");
 }
 
 void Core::stop_step() {
+    // The others have another leader, or there is nobody to take over.
+    if (stage_ == StopStage::handing_over && !quorum_->transferring()) drain();
+    if (log_ == nullptr) {
+        if (gone_.empty()) stage_ = StopStage::stopped;
+        return;
+    }
     if (stage_ == StopStage::draining && gone_.empty() && log_->idle()) {
         log_->end_mark();
         stage_ = StopStage::marking;

@@ -3,26 +3,31 @@
 // Layer 5. Owns state, log, quorum and clients. Split by what happens to a request:
 //
 //     core.cc       start, stop, the turn, clocks, snapshots
+//     formation.cc  how a node comes to its ensemble
+//     replicate.cc  entries from the leader to the others, requests from them to the leader
 //     requests.cc   bytes -> frames -> requests -> proposals, or reads that wait their turn
 //     answers.cc    committed entries -> apply -> events, replies, the reads behind them
 //     words.cc      four-letter words
 //
-// The turn, in order: disk work that is done, newly committed entries, what clients sent, clocks,
-// the log's next batch, and last the flush: one call to Io for each client with something to get.
-// (The order of design.md section 3, begun at its step 2: a request that came in waits for no
-// turn.)
+// The turn, in order: disk work that is done, what peers sent, newly committed entries, what
+// clients sent, clocks, what peers are to be told, the log's next batch, and last the flush: one
+// call to Io for each client with something to get. (The order of design.md section 3, begun at its
+// step 2: a request that came in waits for no turn.)
 //
 // Invariants: a client's queue has a write at its front, or is empty, between turns; every write in
 // a queue is an entry in the log that is not applied yet, in the same order.
 
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "node/client.h"
+#include "node/links.h"
 #include "node/node.h"
 #include "quorum/quorum.h"
 #include "state/state.h"
@@ -90,7 +95,7 @@ enum class Complaint : uint8_t {
 
 // What the edge told, to be looked at in the next turn.
 struct Happening {
-    enum class Kind : uint8_t { bytes, end, reset, drained };
+    enum class Kind : uint8_t { bytes, end, reset, drained, dialed };
     Kind kind;
     ClientId client;
     Bytes bytes;
@@ -103,8 +108,7 @@ public:
     // Node's functions.
     Result<void> start();
     bool open(ClientId client, const Address& from);
-    bool peer_came(LinkId, const Address&) { return false; }
-    void peer_dialed(LinkId) {}
+    bool peer_came(LinkId link, const Address& from);
     void happened(const Happening& happening) { happenings_.push_back(happening); }
     void disk_done(Lane lane, uint64_t ticket, const DiskResult& result);
     void snapshot_done(const Result<void>& result);
@@ -112,18 +116,21 @@ public:
     uint64_t next_turn_us() const { return next_turn_us_; }
     void stop();
     bool stopped() const { return stage_ == StopStage::stopped; }
-    const Error* fatal() const { return log_ == nullptr ? nullptr : log_->fatal(); }
+    const Error* fatal() const;
     Standing standing() const;
 
 private:
     friend struct Words;
 
-    enum class StopStage : uint8_t { running, draining, marking, stopped };
+    enum class StopStage : uint8_t { running, handing_over, draining, marking, stopped };
 
     // core.cc
     std::string log_directory() const;
     Result<void> recover(bool known);
+    void start_blank();
     Result<void> lead();
+    void hear_peers();
+    bool blank_turn();
     void propose_rules();
     void clocks();
     void expire_sessions();
@@ -138,6 +145,7 @@ private:
     void cut_back_log();
     void flush();
     void stop_step();
+    void drain();
     void resume_waiting();
     bool may_resume();
     Client* find_client(ClientId id) {
@@ -149,6 +157,48 @@ private:
     void mark_dirty(Client& client);
     bool may_complain(Complaint about);
     uint64_t clock_ms() const { return clock_us_ / 1000; }
+    bool mine(const Happening& happening) const;
+    uint64_t wake_us() const;
+
+    // formation.cc
+    bool several() const;
+    Electorate configured_electorate() const;
+    void open_links();
+    bool living() const;
+    Result<void> join(uint64_t ensemble, uint64_t seed, bool voteless);
+    void tell_status();
+    void tell_status(uint32_t peer);
+    bool take_status(uint32_t peer, Bytes payload);
+    void consider(uint32_t peer);
+    void form();
+    bool take_form(uint32_t peer, Bytes payload);
+    void take_part();
+    void peer_up(uint32_t peer);
+    void peer_down(uint32_t peer);
+
+    // replicate.cc
+    void take_link(const Happening& happening);
+    bool peer_frame(uint32_t peer, const Frame& frame);
+    bool take_message(uint32_t peer, Bytes payload);
+    bool take_append(uint32_t peer, Bytes payload);
+    void talk();
+    void send_appends(uint32_t peer);
+    void send_older(uint32_t peer, uint64_t first);
+    bool may_write() const;
+    void submit(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body);
+    void send_forwards();
+    bool take_forward(uint32_t peer, Bytes payload);
+    void resume_forwards();
+    void hear(Client& client);
+    void tell_heard();
+    bool take_heard(uint32_t peer, Bytes payload);
+    void write_vote();
+    void vote_done(const DiskResult& result);
+    void take_barriers();
+    void cut_uncertain(const char* why);
+    void notice_leader();
+    void begin_to_lead();
+    void check_grace();
 
     // requests.cc
     void take(const Happening& happening);
@@ -159,13 +209,17 @@ private:
     void wait(Client& client);
     bool take_word(Client& client, uint32_t word);
     void connect(Client& client, Bytes frame);
-    void touch_if_known(const ConnectRequest& asked);
+    void touch_if_known(Client& client, const ConnectRequest& asked);
+    static bool needs_leader(const Client& client, Bytes frame);
     void request(Client& client, Bytes frame);
     void request_write(Client& client, Pending pending, Bytes body);
     void request_close(Client& client, Pending pending);
     void request_auth(Client& client, int32_t xid, Bytes body);
     Err authenticate(Client& client, const AuthPacket& packet);
-    void propose(Origin origin, int64_t session, int32_t op, Bytes ids, Bytes body);
+    void propose(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body);
+    Origin next_origin(Client& client);
+    void enqueue(Client& client, const Pending& pending);
+    void request_sync(Client& client, Pending pending, Bytes body);
     static bool admitted_when_full(int32_t op, Bytes body);
 
     // words.cc: false if the letters are no word; else the answer, empty where there is none
@@ -193,6 +247,39 @@ private:
     std::unique_ptr<Quorum> quorum_;
     StateRecord record_;
     Metrics metrics_;
+    std::optional<Error> failure_;  // of the vote's record, or of joining: the process must end
+
+    // The ensemble.
+    std::unique_ptr<Links> links_;  // none where a node is alone
+    struct PeerStatus {
+        uint64_t ensemble = 0;
+        uint64_t seed = 0;
+        bool living = false;
+    };
+    std::map<uint32_t, PeerStatus> statuses_;  // of linked peers
+    std::set<uint32_t> allies_;                // linked, and of this ensemble
+    bool taking_part_ = false;
+    struct Allegiance {
+        uint64_t term = 0;
+        uint32_t leader = 0;
+        Role role = Role::follower;
+        bool operator==(const Allegiance&) const = default;
+    };
+    Allegiance allegiance_;        // as it was noticed last
+    bool severed_ = false;         // the link to the leader broke since
+    bool lost_quorum_ = false;     // for so long that clients are sent away
+    uint64_t leaderless_us_ = 0;   // since when; of clock_us_
+    Vote vote_in_flight_;
+    Buffer vote_bytes_;
+    Buffer forwards_;              // this turn's: term, entries
+    Buffer held_forwards_;         // peer, size, payload: while this leader hands over
+    std::vector<ClientId> heard_;  // whose sessions the leader will be told of
+    std::vector<Entry> arrived_;
+    std::vector<uint64_t> arrived_terms_;
+    uint64_t turn_barrier_ = 0;    // asked in this turn; 0: none
+    uint64_t barrier_reached_ = 0;
+    std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied
+    std::vector<ClientId> at_barrier_;                    // clients whose queue stands at one
 
     std::vector<std::unique_ptr<Client>> clients_;  // by ClientId
     uint32_t client_count_ = 0;

@@ -27,7 +27,9 @@ void Node::on_disk(Lane lane, uint64_t ticket, const DiskResult& result) {
 }
 void Node::on_snapshot(const Result<void>& result) { core_->snapshot_done(result); }
 bool Node::on_peer(LinkId link, const Address& from) { return core_->peer_came(link, from); }
-void Node::on_dialed(LinkId link) { core_->peer_dialed(link); }
+void Node::on_dialed(LinkId link) {
+    core_->happened({.kind = Happening::Kind::dialed, .client = link, .bytes = {}});
+}
 bool Node::turn() { return core_->turn(); }
 uint64_t Node::next_turn_us() const { return core_->next_turn_us(); }
 void Node::stop() { core_->stop(); }

@@ -71,6 +71,7 @@ void Core::take(const Happening& happening) {
     // A client that is done sending is done: its session lives on until it comes back or expires.
     case Happening::Kind::end: drop(*client, "the client closed the connection"); break;
     case Happening::Kind::reset: drop(*client, "the connection broke"); break;
+    case Happening::Kind::dialed: break;
     }
 }
 
@@ -104,6 +105,7 @@ void Core::take_bytes(Client& client, Bytes bytes) {
 
 bool Core::may_take(const Client& client) const {
     if (client.stage == Stage::connecting || client.stage == Stage::leaving) return false;
+    if (client.needs_leader && !may_write()) return false;
     size_t output = client.out.size() + client.unsent + client.promised;
     bool tight = unsent_ + promised_ + made_ >= config_.output_max / 8;
     return client.queued() < config_.client_outstanding_max &&
@@ -153,6 +155,10 @@ size_t Core::take_frames(Client& client, Bytes bytes) {
         }
         uint32_t length = load_u32(rest.data());
         if (client.stage == Stage::fresh && take_word(client, length)) return bytes.size();
+        if (client.stage == Stage::fresh && (lost_quorum_ || !taking_part_)) {
+            drop(client, "this node has no quorum");
+            break;
+        }
         if (length > config_.request_bytes_max) {
             if (may_complain(Complaint::large))
                 LOG(warn, "connection from %s closed: request of %d bytes, jute.maxbuffer is %llu",
@@ -162,6 +168,12 @@ size_t Core::take_frames(Client& client, Bytes bytes) {
             break;
         }
         if (rest.size() - 4 < length) break;
+        if (!may_write() && needs_leader(client, rest.subspan(4, length))) {
+            client.needs_leader = true;
+            wait(client);
+            break;
+        }
+        client.needs_leader = false;
         used += 4 + length;
         ++metrics_.packets_received;
         ++client.counts.received;
@@ -172,6 +184,16 @@ size_t Core::take_frames(Client& client, Bytes bytes) {
             request(client, frame);
     }
     return used;
+}
+
+// Is the frame one that goes through the log, or asks the leader?
+bool Core::needs_leader(const Client& client, Bytes frame) {
+    if (client.stage == Stage::fresh) return true;
+    if (frame.size() < 8) return false;
+    int32_t op = static_cast<int32_t>(load_u32(frame.data() + 4));
+    const Command* command = find_command(op);
+    return op == static_cast<int32_t>(Op::sync) || op == static_cast<int32_t>(Op::close_session) ||
+           (command != nullptr && command->kind == CommandKind::write);
 }
 
 // The first four bytes of a connection may be no length but a word, or another protocol.
@@ -204,11 +226,14 @@ void Core::connect(Client& client, Bytes frame) {
     ConnectRequest asked;
     decode(in, asked);
     if (!in.ok()) return drop(client, "bad connect request");
-    if (asked.last_zxid_seen > static_cast<int64_t>(state_->zxid())) {
+    client.seen = asked.last_zxid_seen;
+    // What a client saw the leader has committed; another node may not have heard of it yet.
+    bool ahead = asked.last_zxid_seen > static_cast<int64_t>(quorum_->committed());
+    if (ahead && quorum_->role() == Role::leader) {
         if (may_complain(Complaint::ahead))
             LOG(info, "connection from %s closed: it has seen zxid 0x%llx, this server 0x%llx",
                 ip_text(client.from).c_str(), static_cast<unsigned long long>(asked.last_zxid_seen),
-                static_cast<unsigned long long>(state_->zxid()));
+                static_cast<unsigned long long>(quorum_->committed()));
         return drop(client, "client is ahead");
     }
     client.has_read_only = asked.has_read_only;
@@ -232,28 +257,37 @@ void Core::connect(Client& client, Bytes frame) {
         op = entry_op::attach_session;
         AttachSession record{.timeout_ms = client.timeout_ms, .password = asked.password};
         encode(body_, record);
-        touch_if_known(asked);
+        touch_if_known(client, asked);
     }
     client.session = asked.session;
-    Origin origin{.node = node_number_, .client = client.attach, .request = 0};
-    origin.request = uint64_t{client.id} << 32 | (client.requests++ & 0xffffffff);
-    propose(origin, asked.session, op, {}, body_.bytes());
-    client.push({.kind = PendingKind::connect,
-                 .identities = 1,
-                 .xid = 0,
-                 .op = static_cast<int32_t>(Op::create_session),
-                 .size = 0,
-                 .came_us = now_us_});
+    submit(next_origin(client), asked.session, op, {}, body_.bytes());
+    enqueue(client, {.kind = PendingKind::connect,
+                     .identities = 1,
+                     .xid = 0,
+                     .op = static_cast<int32_t>(Op::create_session),
+                     .size = 0,
+                     .came_us = now_us_});
+}
+
+Origin Core::next_origin(Client& client) {
+    return {.node = node_number_,
+            .client = client.attach,
+            .request = uint64_t{client.id} << 32 | (client.requests++ & 0xffffffff)};
+}
+
+void Core::enqueue(Client& client, const Pending& pending) {
+    client.push(pending);
     ++outstanding_;
 }
 
 // Who comes back in time must not be expired while the entry is on its way.
-void Core::touch_if_known(const ConnectRequest& asked) {
+void Core::touch_if_known(Client& client, const ConnectRequest& asked) {
     SessionSlot slot = state_->sessions.find(asked.session);
     if (slot == 0 || asked.password.size() != password_size) return;
     const Session& session = state_->sessions[slot];
-    if (CRYPTO_memcmp(asked.password.data(), session.password, password_size) == 0)
-        state_->sessions.touch(slot, clock_ms());
+    if (CRYPTO_memcmp(asked.password.data(), session.password, password_size) != 0) return;
+    state_->sessions.touch(slot, clock_ms());
+    hear(client);
 }
 
 // Ends the connection that this node has for the session, if it has one.
@@ -270,7 +304,7 @@ void Core::request(Client& client, Bytes frame) {
     RequestHeader header = read_request_header(in);
     if (!in.ok()) return drop(client, "no request header");
     Bytes body = in.rest();
-    state_->sessions.touch(client.slot, clock_ms());
+    hear(client);
     Pending pending{.kind = PendingKind::read,
                     .identities = static_cast<uint16_t>(client.identity_count()),
                     .xid = header.xid,
@@ -292,6 +326,8 @@ void Core::request(Client& client, Bytes frame) {
         return request_close(client, pending);
     } else if (command->kind == CommandKind::write) {
         return request_write(client, pending, body);
+    } else if (command->op == Op::sync) {
+        return request_sync(client, pending, body);
     }
     if (client.idle()) {
         answer_read(client, pending, body);
@@ -305,8 +341,20 @@ void Core::request(Client& client, Bytes frame) {
         client.promised += promised;
         promised_ += promised;
     }
-    client.push(pending);
-    ++outstanding_;
+    enqueue(client, pending);
+}
+
+// Asks for a barrier, the turn's: see quorum.h, rule 4.
+void Core::request_sync(Client& client, Pending pending, Bytes body) {
+    if (turn_barrier_ == 0) turn_barrier_ = quorum_->ask_barrier();
+    pending.kind = PendingKind::sync;
+    pending.barrier = turn_barrier_;
+    pending.size = static_cast<uint32_t>(body.size());
+    client.held.append(body);
+    held_bytes_ += body.size();
+    bool first = client.idle();
+    enqueue(client, pending);
+    if (first) answer_queue(client);
 }
 
 void Core::request_write(Client& client, Pending pending, Bytes body) {
@@ -317,14 +365,11 @@ void Core::request_write(Client& client, Pending pending, Bytes body) {
         ++metrics_.entries_refused_full;
         err = Err::system_error;
     } else {
-        Origin origin{.node = node_number_, .client = client.attach, .request = 0};
-        origin.request = uint64_t{client.id} << 32 | (client.requests++ & 0xffffffff);
         pending.kind = PendingKind::write;
         client.largest = std::max(client.largest, body.size());
-        propose(origin, client.session, pending.op, client.identity_bytes(pending.identities),
-                body);
-        client.push(pending);
-        ++outstanding_;
+        submit(next_origin(client), client.session, pending.op,
+               client.identity_bytes(pending.identities), body);
+        enqueue(client, pending);
         return;
     }
     pending.kind = PendingKind::refuse;
@@ -333,18 +378,14 @@ void Core::request_write(Client& client, Pending pending, Bytes body) {
         answer_read(client, pending, {});
         return;
     }
-    client.push(pending);
-    ++outstanding_;
+    enqueue(client, pending);
 }
 
 void Core::request_close(Client& client, Pending pending) {
-    Origin origin{.node = node_number_, .client = client.attach, .request = 0};
-    origin.request = uint64_t{client.id} << 32 | (client.requests++ & 0xffffffff);
     pending.kind = PendingKind::close;
     client.stage = Stage::leaving;
-    propose(origin, client.session, pending.op, {}, {});
-    client.push(pending);
-    ++outstanding_;
+    submit(next_origin(client), client.session, pending.op, {}, {});
+    enqueue(client, pending);
 }
 
 // What may still be written where the disk has no room: what frees some, and sessions.
@@ -363,7 +404,7 @@ bool Core::admitted_when_full(int32_t op, Bytes body) {
     }
 }
 
-void Core::propose(Origin origin, int64_t session, int32_t op, Bytes ids, Bytes body) {
+void Core::propose(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body) {
     ASSERT(quorum_->role() == Role::leader);
     Entry entry{.term = quorum_->term(),
                 .zxid = 0,

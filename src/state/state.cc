@@ -63,7 +63,8 @@ void State::restore_special(std::string_view path, ZnodeId parent, AclId acl, in
     tree.restore(path, parent, saved, nullptr);
 }
 
-void State::format() {
+void State::format(uint64_t zxid) {
+    zxid_ = zxid;
     // Restored, not created: they do not count in their parents' cversion, as in ZooKeeper.
     restore_special("/zookeeper", Tree::root, AclTable::open);
     ZnodeId top = tree.find("/zookeeper");

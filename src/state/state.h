@@ -53,7 +53,7 @@ public:
     State& operator=(const State&) = delete;
 
     // Makes the znodes that a fresh server has. Instead of loading a snapshot.
-    void format();
+    void format(uint64_t zxid = 0);
 
     // Requires: entry.zxid = zxid() + 1. Adds the reply record to `reply` (nothing if the verdict
     // is an error). The events are in `events` until the next apply.

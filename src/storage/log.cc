@@ -10,8 +10,6 @@ namespace zk {
 
 namespace {
 
-constexpr size_t batch_bytes_max = 4u << 20;
-constexpr size_t keep_unused = 4;
 constexpr uint64_t first_segment_bytes = 1u << 20;  // quickly made, at the first start
 constexpr uint64_t spare_retry_after_us = 1'000'000;
 // Tickets of the log have this bit clear; others on the same lanes set it.
@@ -32,12 +30,14 @@ Log::Log(Io& io, LogOptions options, LogStart start)
       seed_(start.seed),
       offset_(start.offset),
       active_(start.go_on),
-      durable_position_(start.last),
       durable_batch_(start.batch),
-      last_zxid_(start.last.zxid),
-      durable_zxid_(start.last.zxid),
-      released_(start.last),
-      appended_bytes_(start.bytes) {}
+      window_(start.tail.empty() ? start.last : start.base, std::move(start.tail),
+              options_.kept_bytes),
+      committed_(start.applied),
+      appended_bytes_(start.bytes) {
+    ASSERT(window_.last_zxid() == sealed_.zxid);
+    window_.release(start.applied);
+}
 
 Result<void> Log::open() {
     now_us_ = io_.now_us();
@@ -61,37 +61,19 @@ uint64_t Log::random64() {
     return load_u64(bytes);
 }
 
-Log::Batch& Log::open_batch() {
-    size_t sealed = written_ + (in_flight_ != 0 && !end_in_flight_ ? 1 : 0);
-    bool none = batches_.size() == sealed;
-    if (none || batches_.back()->bytes.size() >= batch_bytes_max) {
-        if (unused_.empty()) {
-            batches_.push_back(std::make_unique<Batch>());
-        } else {
-            batches_.push_back(std::move(unused_.back()));
-            unused_.pop_back();
-        }
-        batches_.back()->first_zxid = last_zxid_ + 1;
-    }
-    return *batches_.back();
+uint64_t Log::append(Entry entry) {
+    entry.zxid = last_zxid() + 1;
+    append_as_is(entry);
+    return entry.zxid;
 }
 
-uint64_t Log::append(Entry entry) {
-    Batch& batch = open_batch();
-    entry.zxid = ++last_zxid_;
-    size_t before = batch.bytes.size();
-    batch.offsets.push_back(static_cast<uint32_t>(before));
-    uint8_t* head = batch.bytes.grow(record_head_size);
-    memset(head, 0, record_head_size);
-    store_u32(head + 8, static_cast<uint32_t>(encoded_size(entry)));
-    encode(batch.bytes, entry);
-    window_bytes_ += batch.bytes.size() - before;
-    appended_bytes_ += batch.bytes.size() - before;
-    return last_zxid_;
+void Log::append_as_is(const Entry& entry) {
+    window_.add(entry);
+    appended_bytes_ += record_head_size + encoded_size(entry);
 }
 
 // Fills in what was not known when the records were begun: chain, batch number, checksums.
-void Log::seal(Batch& batch, bool end) {
+void Log::seal(LogBatch& batch, bool end) {
     ++batch_;
     for (size_t i = 0; i < batch.offsets.size(); ++i) {
         uint8_t* record = batch.bytes.data() + batch.offsets[i];
@@ -127,6 +109,7 @@ void Log::activate(std::vector<DiskOp>& ops, uint64_t need, uint32_t& first_writ
                          .start = sealed_,
                          .batch_before = batch_,
                          .size = size,
+                         .committed = committed_,
                          .checksum = 0};
     header_bytes_.clear();
     encode(header_bytes_, header);
@@ -147,15 +130,17 @@ void Log::activate(std::vector<DiskOp>& ops, uint64_t need, uint32_t& first_writ
 }
 
 void Log::flush() {
-    if (in_flight_ != 0 || cut_needed_ || fatal_ || batches_.size() == written_) return;
-    Batch& batch = *batches_[written_];
+    if (in_flight_ != 0 || cut_needed_ || fatal_) return;
+    LogBatch* next = window_.next();
+    if (next == nullptr || now_us_ < flush_retry_us_) return;
+    LogBatch& batch = *next;
     std::vector<DiskOp> ops;
     ops.reserve(8);
     first_write_ = 0;
     size_t size = batch.bytes.size();
     // Room is kept for an end mark.
-    bool fits = active_ && offset_ + size + record_head_size <= segments_.back().size;
-    if (!fits) activate(ops, size + record_head_size, first_write_);
+    bool fits = active_ && offset_ + size + end_mark_size <= segments_.back().size;
+    if (!fits) activate(ops, size + end_mark_size, first_write_);
     seal(batch, false);
     std::string path = path_of(segments_.back().number);
     ops.push_back({.kind = DiskOpKind::write, .path = path, .to = {}, .offset = offset_, .size = 0,
@@ -164,18 +149,26 @@ void Log::flush() {
         ops.push_back({.kind = DiskOpKind::sync, .path = path, .to = {}, .offset = 0, .size = 0,
                        .data = {}});
     offset_ += size;
-    in_flight_ = next_ticket_++;
-    io_.submit(Lane::log, in_flight_, std::move(ops));
+    window_.take_next();
+    submit(std::move(ops));
     if (!full_ && now_us_ >= spare_retry_us_) make_spare();
+}
+
+void Log::submit(std::vector<DiskOp> ops) {
+    in_flight_ = next_ticket_++;
+    writing_since_us_ = io_.now_us();
+    io_.submit(Lane::log, in_flight_, std::move(ops));
 }
 
 void Log::end_mark() {
     ASSERT(idle());
     // No room for it is no harm: the log ends as after a crash.
-    if (!active_ || offset_ + record_head_size > segments_.back().size) return;
-    Batch mark;
+    if (!active_ || offset_ + end_mark_size > segments_.back().size) return;
+    LogBatch mark;
     mark.offsets.push_back(0);
     memset(mark.bytes.grow(record_head_size), 0, record_head_size);
+    mark.bytes.patch_u32(8, end_mark_size - record_head_size);
+    mark.bytes.u64(committed_);
     seal(mark, true);
     end_bytes_ = std::move(mark.bytes);
     std::string path = path_of(segments_.back().number);
@@ -184,11 +177,10 @@ void Log::end_mark() {
                    .data = end_bytes_.bytes()});
     ops.push_back({.kind = DiskOpKind::sync, .path = path, .to = {}, .offset = 0, .size = 0,
                    .data = {}});
-    offset_ += record_head_size;
+    offset_ += end_mark_size;
     first_write_ = 0;
     end_in_flight_ = true;
-    in_flight_ = next_ticket_++;
-    io_.submit(Lane::log, in_flight_, std::move(ops));
+    submit(std::move(ops));
 }
 
 bool Log::on_disk(Lane lane, uint64_t ticket, const DiskResult& result) {
@@ -215,8 +207,8 @@ void Log::batch_done(const DiskResult& result) {
         // directory, comes after the name.
         if (no_room(result.error)) {
             if (end) return;  // the log ends as after a crash
-            if (result.failed_op + 1 < first_write_) return activation_failed();
-            if (result.failed_op == first_write_) return write_failed();
+            bool activation = result.failed_op + 1 < first_write_;
+            if (activation || result.failed_op == first_write_) return no_room_for_batch(result);
         }
         fatal_ = Error{.text = "writing the log in " + options_.directory +
                                " failed: " + strerror(result.error),
@@ -226,11 +218,21 @@ void Log::batch_done(const DiskResult& result) {
     if (options_.slow_sync_us > 0 && result.took_us > options_.slow_sync_us)
         LOG(warn, "writing the log took %llu ms (fsync.warningthresholdms): the disk is slow",
             static_cast<unsigned long long>(result.took_us / 1000));
-    durable_position_ = sealed_;
     durable_batch_ = batch_;
-    if (end) return;
-    durable_zxid_ = batches_[written_]->last_zxid();
-    ++written_;
+    if (!end) window_.written();
+}
+
+void Log::no_room_for_batch(const DiskResult& result) {
+    // If all of it was cut meanwhile, nobody need be told.
+    cut_needed_ = window_.put_back();
+    sealed_ = window_.position_of(durable_zxid());
+    batch_ = durable_batch_;
+    if (result.failed_op < first_write_)
+        activation_failed();
+    else
+        write_failed();
+    full_ = !spare_ready_;
+    flush_retry_us_ = 0;
 }
 
 void Log::activation_failed() {
@@ -239,8 +241,6 @@ void Log::activation_failed() {
     offset_ = before_.offset;
     seed_ = before_.seed;
     chain_ = before_.chain;
-    cut_needed_ = true;
-    full_ = !spare_ready_;
     LOG(error, "no room in %s for the next segment of the log (%llu bytes): writes are refused "
                "until there is",
         options_.directory.c_str(), static_cast<unsigned long long>(options_.segment_bytes));
@@ -252,8 +252,6 @@ void Log::activation_failed() {
 // one is, by the next segment.
 void Log::write_failed() {
     active_ = false;
-    cut_needed_ = true;
-    full_ = !spare_ready_;
     LOG(error, "no room in %s to write to the log, though its segment has its room: writes are "
                "refused until there is",
         options_.directory.c_str());
@@ -283,6 +281,7 @@ void Log::spare_done(const DiskResult& result) {
     spare_ticket_ = 0;
     if (result.error == 0) {
         spare_ready_ = true;
+        flush_retry_us_ = 0;
         if (full_) LOG(info, "there is room in %s again", options_.directory.c_str());
         full_ = false;
         return;
@@ -307,65 +306,62 @@ void Log::tick(uint64_t now_us) {
     if (!spare_ready_ && spare_ticket_ == 0 && now_us >= spare_retry_us_) make_spare();
 }
 
-const uint8_t* Log::record_of(uint64_t zxid) const {
-    for (const auto& batch : batches_) {
-        if (zxid > batch->last_zxid()) continue;
-        ASSERT(zxid >= batch->first_zxid);
-        return batch->bytes.data() + batch->offsets[zxid - batch->first_zxid];
+void Log::truncate(uint64_t zxid) {
+    ASSERT(zxid <= last_zxid());
+    ASSERT(zxid >= std::max(released_zxid(), committed_));
+    if (zxid < sealed_.zxid) {
+        // The disk has some of what is cut, or is about to: a new segment supersedes it. Not where
+        // the segment before the active one ends with entries that stay.
+        if (zxid < durable_zxid()) before_.open = false;
+        sealed_ = window_.position_of(zxid);
+        active_ = false;
     }
-    ASSERT(!"the entry is in the window");
-    return nullptr;
+    window_.cut(zxid);
+}
+
+void Log::set_committed(uint64_t zxid) {
+    ASSERT(zxid <= last_zxid());
+    committed_ = std::max(committed_, zxid);
+}
+
+void Log::start_anew(const Position& last) {
+    window_.start_anew(last);
+    sealed_ = last;
+    committed_ = last.zxid;
+    active_ = false;
+    before_.open = false;
+    cut_needed_ = false;
 }
 
 Entry Log::at(uint64_t zxid) const {
-    const uint8_t* record = record_of(zxid);
     Entry entry;
-    bool good = decode(Bytes(record + record_head_size, load_u32(record + 8)), entry);
+    bool good = decode(window_.bytes_of(zxid), entry);
     ASSERT(good);
     ASSERT(entry.zxid == zxid);
     return entry;
 }
 
 Position Log::position_of(uint64_t zxid) const {
-    if (zxid == released_.zxid) return released_;
-    const uint8_t* record = record_of(zxid);
-    return {.term = load_u64(record + record_head_size),
-            .zxid = zxid,
-            .checksum = load_u64(record)};
+    ASSERT(sealed(zxid));
+    return window_.position_of(zxid);
 }
 
 void Log::release(uint64_t zxid) {
-    while (written_ > 0 && batches_.front()->last_zxid() <= zxid) {
-        std::unique_ptr<Batch> batch = std::move(batches_.front());
-        batches_.pop_front();
-        --written_;
-        const uint8_t* last = batch->bytes.data() + batch->offsets.back();
-        released_ = {.term = load_u64(last + record_head_size),
-                     .zxid = load_u64(last + record_head_size + 8),
-                     .checksum = load_u64(last)};
-        window_bytes_ -= batch->bytes.size();
-        if (unused_.size() >= keep_unused || batch->bytes.capacity() > (1u << 20)) continue;
-        batch->bytes.clear();
-        batch->offsets.clear();
-        unused_.push_back(std::move(batch));
-    }
+    ASSERT(zxid <= last_zxid());
+    window_.release(zxid);
 }
 
 void Log::cut_back(std::vector<Entry>& cut) {
     ASSERT(in_flight_ == 0);
-    for (size_t i = written_; i < batches_.size(); ++i) {
-        const Batch& batch = *batches_[i];
-        for (uint64_t zxid = batch.first_zxid; zxid <= batch.last_zxid(); ++zxid) {
-            cut.push_back(at(zxid));
-            cut.back().ids = cut.back().body = {};
-        }
-        window_bytes_ -= batch.bytes.size();
+    uint64_t keep = std::max({durable_zxid(), released_zxid(), committed_});
+    for (uint64_t zxid = keep + 1; zxid <= last_zxid(); ++zxid) {
+        cut.push_back(at(zxid));
+        cut.back().ids = cut.back().body = {};
     }
-    batches_.resize(written_);
-    last_zxid_ = durable_zxid_;
+    if (keep < last_zxid()) window_.cut(keep);
     cut_needed_ = false;
-    sealed_ = durable_position_;
-    batch_ = durable_batch_;
+    // They wait, and are tried no more often than a spare is made.
+    if (!window_.all_written()) flush_retry_us_ = now_us_ + spare_retry_after_us;
 }
 
 void Log::purge(uint64_t zxid) {

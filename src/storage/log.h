@@ -1,13 +1,17 @@
 // log.h -- the log at work: the batch that is open, the one on its way to the disk, and the window
 // of entries that are still of use.
 //
-// Layer 3. Owns the batches in memory and knows the files; asks Io for all disk work. An entry is
-// encoded once, as the record that goes to the disk; apply reads the same bytes.
+// Layer 3. Knows the files and asks Io for all disk work; the entries in memory are the window's.
 //
-//     append --> open batch --flush--> in flight --on_disk--> durable --release--> gone
+//     append --> open batch --flush--> in flight --on_disk--> durable --release--> kept --> gone
 //
 // One batch is in flight at a time; what is appended meanwhile is the next one. So a batch is what
 // arrived during the last fdatasync, and nobody waits for a timer.
+//
+// A tail that conflicts with the leader's is cut at once in memory. On the disk the next batch cuts
+// it, for it begins a new segment that starts where the cut was made. Until that one has its name a
+// start finds the old tail, whole or in part, and never new entries with it. What is in flight when
+// its entries are cut is waited for: whatever became of it, the next segment supersedes it.
 //
 // Segments: the next one, `spare`, is made ahead of need on the bulk lane, zeros and all. A batch
 // that does not fit into the active segment activates it: header, sync, name, sync of the
@@ -20,12 +24,11 @@
 
 #pragma once
 
-#include <deque>
-#include <memory>
+#include <algorithm>
 #include <vector>
 
 #include "base/io.h"
-#include "storage/segment.h"
+#include "storage/log_window.h"
 
 namespace zk {
 
@@ -35,6 +38,7 @@ struct LogOptions {
     uint64_t ensemble = 0;
     bool sync = true;
     uint64_t slow_sync_us = 1'000'000;  // told when it takes longer; 0: never
+    uint64_t kept_bytes = 0;            // memory for released entries, for peers that lag
 };
 
 struct SegmentFile {
@@ -52,7 +56,11 @@ struct LogStart {
     uint64_t offset = 0;
     uint64_t chain = 0;
     uint64_t seed = 0;  // its header's checksum
-    uint64_t bytes = 0;  // of the entries that were applied
+    uint64_t bytes = 0;  // of the entries after the snapshot
+    // Entries that are durable and not all applied, and the last entry before them.
+    Position base;
+    std::vector<LogBatch> tail;
+    uint64_t applied = 0;
 };
 
 class Log {
@@ -64,32 +72,68 @@ public:
     // Makes a segment to write to, if there is none. At the start only: waits for the disk.
     Result<void> open();
 
-    // Stamps the entry with the next zxid, which it returns, and adds it to the open batch.
+    // A leader's: stamps the entry with the next zxid, which it returns, and adds it to the open
+    // batch.
     uint64_t append(Entry entry);
+    // A follower's. Requires: entry.zxid == last_zxid() + 1.
+    void append_as_is(const Entry& entry);
     // Sends the next batch to the disk, if there is one and none is on its way.
     void flush();
     // True if the work was the log's.
     bool on_disk(Lane lane, uint64_t ticket, const DiskResult& result);
     void tick(uint64_t now_us);
 
-    uint64_t last_zxid() const { return last_zxid_; }
-    uint64_t durable_zxid() const { return durable_zxid_; }
-    // Requires: appended, and not released. The views are good until it is released.
+    // Cuts all after zxid, durable or not. Requires: zxid <= last_zxid(), and nothing of what is cut
+    // is released or committed.
+    void truncate(uint64_t zxid);
+    // Forgets all. Requires: a snapshot of this place is durable; the log goes on behind it.
+    void start_anew(const Position& last);
+
+    uint64_t last_zxid() const { return window_.last_zxid(); }
+    uint64_t durable_zxid() const { return window_.durable_zxid(); }
+    // Is it in the window, released or not?
+    bool has(uint64_t zxid) const { return window_.has(zxid); }
+    // Requires: in the window. The views are good until it is cut, or released and not kept.
     Entry at(uint64_t zxid) const;
-    // Entries up to here are applied. Those that are durable too are forgotten.
+    Bytes bytes_of(uint64_t zxid) const { return window_.bytes_of(zxid); }
+    // Requires: in the window, or the one just before it.
+    uint64_t term_of(uint64_t zxid) const { return window_.term_of(zxid); }
+    // Entries up to here are applied. They may be ahead of this node's disk, and leave the window
+    // only when they are durable, too.
     void release(uint64_t zxid);
-    // Requires: durable, and in the window or the last one released.
+    uint64_t released_zxid() const { return window_.released_zxid(); }
+    // Is its place in the log known for good? Not before it is durable: what finds no room is
+    // written again, elsewhere. Who wants a snapshot stops to apply until it is so.
+    bool sealed(uint64_t zxid) const {
+        return zxid >= window_.base().zxid && zxid <= durable_zxid();
+    }
+    // Requires: sealed, and in the window or the one just before it.
     Position position_of(uint64_t zxid) const;
-    uint64_t window_bytes() const { return window_bytes_; }
+    // Just before the window.
+    const Position& base() const { return window_.base(); }
+    // Of what is not released.
+    uint64_t window_bytes() const { return window_.bytes(); }
 
     bool full() const { return full_; }
     bool cut_needed() const { return cut_needed_; }
-    // Takes back all that is not durable. `cut` gets origin, session and op of each; no views.
+    // Takes back what is neither durable nor committed; what is committed and not durable waits for
+    // room. `cut` gets origin, session and op of each that is taken back; no views.
     void cut_back(std::vector<Entry>& cut);
     const Error* fatal() const { return fatal_ ? &*fatal_ : nullptr; }
 
+    // A batch is on its way to the disk, and since when.
+    bool writing() const { return in_flight_ != 0; }
+    uint64_t writing_since_us() const { return writing_since_us_; }
+
+    // Entries up to here are committed: noted in the next header or end mark, for the next start.
+    // Requires: zxid <= last_zxid(); they are never cut.
+    void set_committed(uint64_t zxid);
+    // The part that may be noted elsewhere: behind a cut there may be others on the disk until new
+    // ones are durable.
+    uint64_t committed_durable() const { return std::min(committed_, durable_zxid()); }
+
     // Nothing is open, waiting or in flight.
-    bool idle() const { return in_flight_ == 0 && batches_.size() == written_; }
+    bool idle() const { return in_flight_ == 0 && window_.all_written(); }
     // Requires: idle. An orderly end; idle again when it is on the disk.
     void end_mark();
 
@@ -98,28 +142,22 @@ public:
     void purge(uint64_t zxid);
     uint64_t file_bytes() const;
     size_t file_count() const { return segments_.size(); }
+    const std::vector<SegmentFile>& segments() const { return segments_; }
     // Those that recovery applied are counted too.
     uint64_t appended_bytes() const { return appended_bytes_; }
 
 private:
-    struct Batch {
-        Buffer bytes;
-        uint64_t first_zxid = 0;
-        std::vector<uint32_t> offsets;  // of records, in bytes
-        uint64_t last_zxid() const { return first_zxid + offsets.size() - 1; }
-    };
-
-    Batch& open_batch();
-    void seal(Batch& batch, bool end);
+    void seal(LogBatch& batch, bool end);
     void activate(std::vector<DiskOp>& ops, uint64_t need, uint32_t& first_write);
+    void submit(std::vector<DiskOp> ops);
     void make_spare();
     void spare_done(const DiskResult& result);
     void remove_spare(const std::string& path);
     void batch_done(const DiskResult& result);
+    void no_room_for_batch(const DiskResult& result);
     void write_failed();
     void activation_failed();
     void purge_done(const DiskResult& result);
-    const uint8_t* record_of(uint64_t zxid) const;
     std::string path_of(uint64_t number) const {
         return options_.directory + "/" + segment_name(number);
     }
@@ -146,24 +184,17 @@ private:
     uint64_t offset_ = 0;
     bool active_ = false;
     Active before_;
-    Position durable_position_;
     uint64_t durable_batch_ = 0;
 
-    // Batches: [0, written_) durable, then one in flight if in_flight_, then waiting; the last is
-    // open.
-    std::deque<std::unique_ptr<Batch>> batches_;
-    std::vector<std::unique_ptr<Batch>> unused_;
-    size_t written_ = 0;
+    LogWindow window_;
     uint64_t in_flight_ = 0;        // ticket; 0: none
+    uint64_t writing_since_us_ = 0;
     uint32_t first_write_ = 0;      // in the list that is in flight: ops before it are activation
     bool end_in_flight_ = false;
     Buffer end_bytes_;
     Buffer header_bytes_;
 
-    uint64_t last_zxid_ = 0;
-    uint64_t durable_zxid_ = 0;
-    Position released_;
-    uint64_t window_bytes_ = 0;
+    uint64_t committed_ = 0;
     uint64_t appended_bytes_ = 0;
 
     uint64_t next_ticket_ = 1;
@@ -177,6 +208,7 @@ private:
     uint64_t now_us_ = 0;
     bool full_ = false;
     bool cut_needed_ = false;
+    uint64_t flush_retry_us_ = 0;   // what could not be cut back is not tried before
     std::optional<Error> fatal_;
 };
 

@@ -11,8 +11,9 @@ namespace zk {
 namespace {
 
 constexpr std::string_view magic = "ZKDVOTE\n";
-constexpr uint32_t record_format = 1;
-constexpr size_t record_size = 64;
+constexpr uint32_t record_format = 2;
+constexpr size_t record_size = 80;
+constexpr uint32_t flag_voteless = 1;
 
 std::string file_path(const std::string& directory, int number) {
     return directory + "/vote." + std::to_string(number);
@@ -26,7 +27,9 @@ void encode(Buffer& out, const StateRecord& record) {
     out.u64(record.seed);
     out.u64(record.term);
     out.u32(record.vote);
-    out.u32(0);
+    out.u32(record.voteless ? flag_voteless : 0);
+    out.u64(record.committed);
+    out.u64(record.birth);
     out.u64(record.sequence);
     out.u64(hash64(out.bytes()));
     ASSERT(out.size() == record_size);
@@ -45,7 +48,9 @@ std::optional<StateRecord> decode(Bytes bytes) {
     record.seed = in.u64();
     record.term = in.u64();
     record.vote = in.u32();
-    in.u32();
+    record.voteless = (in.u32() & flag_voteless) != 0;
+    record.committed = in.u64();
+    record.birth = in.u64();
     record.sequence = in.u64();
     return record;
 }
@@ -55,8 +60,9 @@ bool of_other_format(Bytes bytes) {
     Reader in(bytes);
     if (as_text(in.bytes(magic.size())) != magic) return false;
     uint32_t format = in.u32();
-    return bytes.size() == record_size && format != record_format &&
-           load_u64(bytes.data() + record_size - 8) == hash64(bytes.first(record_size - 8));
+    size_t covered = bytes.size() - 8;
+    return in.left() >= 8 && format != record_format &&
+           load_u64(bytes.data() + covered) == hash64(bytes.first(covered));
 }
 
 Result<void> write_both(Io& io, const std::string& directory, const StateRecord& record) {
@@ -101,7 +107,7 @@ Result<std::optional<StateRecord>> load_record(Io& io, const std::string& direct
         alike = alike && there;
         if (!there) continue;
         any = true;
-        uint8_t bytes[record_size];
+        uint8_t bytes[4 * record_size];  // another format's may be longer
         Result<size_t> got = io.read_at(path, 0, bytes);
         if (!got) {
             unreadable = got.error();
@@ -124,6 +130,19 @@ Result<std::optional<StateRecord>> load_record(Io& io, const std::string& direct
         if (Result<void> written = write_both(io, directory, *best); !written)
             return written.error();
     return best;
+}
+
+std::vector<DiskOp> record_ops(const std::string& directory, StateRecord& record, Buffer& bytes) {
+    ++record.sequence;
+    bytes.clear();
+    encode(bytes, record);
+    std::vector<DiskOp> ops;
+    for (int number : {1, 2}) {
+        std::string path = file_path(directory, number);
+        ops.push_back({.kind = DiskOpKind::write, .path = path, .data = bytes.bytes()});
+        ops.push_back({.kind = DiskOpKind::sync, .path = path});
+    }
+    return ops;
 }
 
 Result<void> store_record(Io& io, const std::string& directory, StateRecord& record) {

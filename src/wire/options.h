@@ -18,6 +18,8 @@
 //     read_config(text, file, settings)            the file, if there is one
 //     read_arguments(arguments, settings)          --key value, --key=value
 //     read_dynamic_config(text, file, settings)    if config.dynamic_config_file is set
+//     read_my_id(text, file, settings)             if there is such a file
+//     read_secret(text, file, open, settings)      if config.quorum_secret_file is set
 //     check_config(settings)                       what hangs together; always
 //
 // Then `settings.errors` is empty or the server does not start.
@@ -44,12 +46,10 @@ struct MemberAddress {
 };
 struct Member {
     int64_t id = 0;
-    std::vector<MemberAddress> addresses;  // at least one
+    std::vector<MemberAddress> addresses = {};  // at least one
     bool observer = false;
-    std::string client_address;  // empty: all interfaces
+    std::string client_address = {};  // empty: all interfaces
     uint16_t client_port = 0;    // 0: not said
-    uint32_t weight = 1;
-    int64_t group = 0;  // 0: in none
 
     bool operator==(const Member&) const = default;
 };
@@ -111,19 +111,40 @@ struct Config {
     LogLevel log_level = LogLevel::info;
     std::string log_file;  // empty: stderr
 
-    // The ensemble. This version serves one node alone; the rest is read and kept for the next.
+    // The ensemble.
     std::vector<Member> members;  // by id
-    int64_t my_id = 0;            // from the file `myid`; 0: none
-    bool observer = false;        // peerType
+    int64_t my_id = 0;            // from the file `myid` or the setting; 0: none
+    bool observer = false;        // as this server's line says, if it has one
     int32_t init_limit_ticks = 0;
     int32_t sync_limit_ticks = 0;
     std::string dynamic_config_file;
     bool standalone_enabled = true;
+    bool quorum_everywhere = false;  // the quorum port is open on all interfaces
+    std::string quorum_secret;       // what members prove to each other; empty: nothing
+    std::string quorum_secret_file;  // its first line becomes quorum_secret
+    bool quorum_insecure = false;    // no secret, and not on loopback alone: yes, really
+    int32_t heartbeat_ms = 50;
+    int32_t election_ms = 300;      // the least silence of a leader; up to twice that is drawn
+    int32_t loss_grace_ms = 3000;   // clients of a node without a quorum are kept for so long
     bool local_sessions = false;
+    bool local_sessions_upgrading = false;
     bool read_only_mode = false;
+    bool force_new_ensemble = false;  // only by a word on the command line, never in a file
 
     bool operator==(const Config&) const = default;
 };
+
+// Does this server belong to an ensemble, be it of one? Otherwise it stands alone.
+bool in_ensemble(const Config& config);
+// The line of this server; nullptr: it has none.
+const Member* own_member(const Config& config);
+// Are all hosts of all members this very machine, by loopback?
+bool all_loopback(std::span<const Member> members);
+
+// A server's line, without "server.N=": read into all of `member` but its id, and written as
+// ZooKeeper writes it. The reader returns what the line takes, or "" if it is good.
+std::string read_member(std::string_view line, Member& member);
+std::string member_text(const Member& member);
 
 // Has the word (4 letters) a place on the whitelist?
 bool word_allowed(const Config& config, std::string_view word);
@@ -150,8 +171,12 @@ void read_config(std::string_view text, std::string_view file, Settings& setting
 void read_arguments(std::span<const std::string_view> arguments, Settings& settings);
 // Only server.N, group.N and weight.N may stand in such a file.
 void read_dynamic_config(std::string_view text, std::string_view file, Settings& settings);
-// The first line of dataDir/myid; needed where there are server lines.
+// The first line of dataDir/myid; needed where there are several server lines, unless the setting
+// `myid` says it.
 void read_my_id(std::string_view text, std::string_view file, Settings& settings);
+// The first line of quorum.secretFile; `open_to_all`: everybody on this machine may read it.
+void read_secret(std::string_view text, std::string_view file, bool open_to_all,
+                 Settings& settings);
 // Fills in what hangs on other settings, finds what contradicts itself, and adds the one warning
 // that names the keys without effect.
 void check_config(Settings& settings);

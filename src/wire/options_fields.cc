@@ -15,6 +15,9 @@ constexpr std::array<std::string_view, 18> known_words = {
 
 constexpr std::array<std::string_view, 4> log_levels = {"debug", "info", "warn", "error"};
 
+constexpr size_t secret_bytes_least = 8;
+constexpr size_t secret_bytes_max = 256;
+
 struct TimeUnit {
     std::string_view name;
     uint64_t ms;
@@ -168,6 +171,21 @@ std::string set_peer_type(const Option&, std::string_view key, std::string_view 
 
 std::string show_peer_type(const Config& config) {
     return config.observer ? "observer" : "participant";
+}
+
+std::string set_secret(const Option&, std::string_view key, std::string_view value,
+                       Settings& settings) {
+    // Unlike other values this one is not repeated.
+    if (value.size() < secret_bytes_least || value.size() > secret_bytes_max)
+        return std::string(key) + " is " + std::to_string(value.size()) +
+               " characters long; it takes " + std::to_string(secret_bytes_least) + " to " +
+               std::to_string(secret_bytes_max);
+    settings.config.quorum_secret = value;
+    return {};
+}
+
+std::string show_secret(const Config& config) {
+    return config.quorum_secret.empty() ? "" : "(not shown)";
 }
 
 std::string set_auth_provider(const Option& option, std::string_view key, std::string_view value,

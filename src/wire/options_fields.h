@@ -102,6 +102,8 @@ std::string show_log_level(const Config&);
 std::string set_peer_type(const Option&, std::string_view, std::string_view, Settings&);
 std::string show_peer_type(const Config&);
 std::string set_auth_provider(const Option&, std::string_view, std::string_view, Settings&);
+std::string set_secret(const Option&, std::string_view, std::string_view, Settings&);
+std::string show_secret(const Config&);  // that there is one, never the secret itself
 
 // Membership, in options_members.cc.
 std::string set_server(const Option&, std::string_view, std::string_view, Settings&);

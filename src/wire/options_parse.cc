@@ -310,11 +310,25 @@ void read_dynamic_config(std::string_view text, std::string_view file, Settings&
 void read_my_id(std::string_view text, std::string_view file, Settings& settings) {
     std::string_view line = trimmed(text.substr(0, text.find('\n')));
     std::optional<int64_t> id = parse_number(line);
-    if (id && *id >= 1 && *id <= 255)
-        settings.config.my_id = *id;
-    else
-        complain(settings, std::string(file) + ":1",
-                 "this is no id of a server; its first line takes a number from 1 to 255");
+    if (!id || *id < 1 || *id > 255)
+        return complain(settings, std::string(file) + ":1",
+                        "this is no id of a server; its first line takes a number from 1 to 255");
+    if (settings.is_set("myid") && settings.config.my_id != *id)
+        return complain(settings, settings.place("myid"),
+                        "myid is " + std::to_string(settings.config.my_id) + ", but " +
+                            std::string(file) + " says " + std::to_string(*id));
+    settings.config.my_id = *id;
+}
+
+void read_secret(std::string_view text, std::string_view file, bool open_to_all,
+                 Settings& settings) {
+    const Option* option = find_option("quorum.secret");
+    std::string wrong = option->field.set(*option, "the secret on its first line",
+                                          trimmed(text.substr(0, text.find('\n'))), settings);
+    if (!wrong.empty()) complain(settings, std::string(file), wrong);
+    if (open_to_all)
+        settings.warnings.push_back(std::string(file) + ": everybody on this machine may read the "
+                                                        "secret; chmod 600 is right for it");
 }
 
 void check_config(Settings& settings) {

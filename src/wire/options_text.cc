@@ -54,7 +54,8 @@ std::string config_report(const Settings& settings) {
         ++count;
     }
     for (const Member& member : settings.config.members)
-        out += "  server." + std::to_string(member.id) + "\n";
+        out += "  server." + std::to_string(member.id) + " " + member_text(member) +
+               (member.id == settings.config.my_id ? "   (this one)" : "") + "\n";
     std::string name = settings.file.empty() ? "The settings" : settings.file;
     return name + ": good. Settings that differ from the defaults: " + std::to_string(count) +
            "\n" + out;

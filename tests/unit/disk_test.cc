@@ -39,7 +39,7 @@ std::string content(const std::string& path) {
     int file = open(path.c_str(), O_RDONLY);
     if (file < 0) return "(none)";
     char part[4096];
-    for (ssize_t n; (n = read(file, part, sizeof part)) > 0;)
+    for (ssize_t n; (n = ::read(file, part, sizeof part)) > 0;)
         text.append(part, static_cast<size_t>(n));
     close(file);
     return text;
@@ -61,6 +61,9 @@ DiskOp truncate(const std::string& path, uint64_t size) {
     return {.kind = DiskOpKind::truncate, .path = path, .size = size};
 }
 DiskOp sync_dir(const std::string& path) { return {.kind = DiskOpKind::sync_dir, .path = path}; }
+DiskOp read(const std::string& path, uint64_t offset, uint64_t size) {
+    return {.kind = DiskOpKind::read, .path = path, .offset = offset, .size = size};
+}
 DiskOp remove(const std::string& path) { return {.kind = DiskOpKind::remove, .path = path}; }
 
 struct Disk : Folder {
@@ -202,6 +205,22 @@ TEST_CASE("reading ends where the file ends") {
     CHECK(none.error().text.find("none") != std::string::npos);
 }
 
+TEST_CASE("reads of a list come back one behind the other, each ending where its file ends") {
+    Disk disk;
+    std::string a = disk.file("a");
+    std::string b = disk.file("b");
+    REQUIRE(disk.run({create(a, 0), write(a, 0, "0123456789"), create(b, 0), write(b, 0, "xyz")})
+                .error == 0);
+    DiskResult result = disk.run({read(a, 2, 3), read(b, 0, 100), read(a, 8, 100), read(a, 50, 1)});
+    CHECK(result.error == 0);
+    CHECK(as_text(result.bytes) == "234xyz89");
+    CHECK(disk.run({write(a, 0, "A"), sync(a)}).bytes.empty());
+    DiskResult failed = disk.run({read(a, 0, 2), read(disk.file("none"), 0, 1), read(b, 0, 1)});
+    CHECK(failed.error == ENOENT);
+    CHECK(failed.failed_op == 1);
+    CHECK(as_text(failed.bytes) == "A1");
+}
+
 TEST_CASE("a lane does its lists in order and says so on the loop") {
     Disk disk;
     std::string path = disk.file("log");
@@ -222,7 +241,8 @@ TEST_CASE("a lane does its lists in order and says so on the loop") {
     seen.lane.start(&finished);
     seen.lane.submit({.ticket = 1, .ops = {create(path, 0)}});
     for (uint64_t i = 2; i < count; ++i)
-        seen.lane.submit({.ticket = i, .ops = {write(path, i - 2, "ab"), sync(path)}});
+        seen.lane.submit({.ticket = i,
+                          .ops = {write(path, i - 2, "ab"), sync(path), read(path, i - 2, 2)}});
     seen.lane.submit({.ticket = count, .ops = {remove(disk.file("none")), sync(disk.file("no"))}});
     uv_run(&loop, UV_RUN_DEFAULT);
     seen.lane.stop();
@@ -232,6 +252,7 @@ TEST_CASE("a lane does its lists in order and says so on the loop") {
     CHECK(seen.done.back().result.error == ENOENT);
     CHECK(seen.done.back().result.failed_op == 1);
     CHECK(content(path) == std::string(count - 2, 'a') + "b");
+    CHECK(as_text(seen.done[5].result.bytes) == "ab");
 }
 
 namespace {

@@ -128,8 +128,8 @@ TEST_CASE("ZooKeeper's sample file is accepted, and one line names what has no e
     CHECK(settings.errors.empty());
     REQUIRE(settings.warnings.size() == 1);
     CHECK(settings.warnings[0] ==
-          "accepted, and without effect in this version: initLimit, syncLimit, "
-          "metricsProvider.className");
+          "accepted, and without effect in this version: metricsProvider.className");
+    CHECK(settings.config.init_limit_ticks == 10);
     CHECK(settings.config.session_timeout_min_ms == 4000);
     CHECK(settings.config.session_timeout_max_ms == 40000);
     CHECK(settings.config.client_address.empty());
@@ -265,7 +265,7 @@ TEST_CASE("server lines are read in all their forms") {
     Settings settings = reading(
         "server.2=[::1]:2888:3888:observer;[::]:2182\n"
         "server.1=zoo1:2888:3888|zoo1b:2889:3889;2181\n"
-        "weight.1=3\ngroup.7=1:2\n");
+        "weight.1=1\n");
     CHECK(settings.errors.empty());
     const std::vector<Member>& members = settings.config.members;
     REQUIRE(members.size() == 2);
@@ -274,8 +274,14 @@ TEST_CASE("server lines are read in all their forms") {
     CHECK(members[0].addresses[1] == MemberAddress{"zoo1b", 2889, 3889});
     CHECK(members[0].client_port == 2181);
     CHECK(members[0].client_address.empty());
-    CHECK(members[0].weight == 3);
-    CHECK(members[0].group == 7);
+    CHECK(member_text(members[0]) == "zoo1:2888:3888|zoo1b:2889:3889:participant;0.0.0.0:2181");
+    CHECK(member_text(members[1]) == "[::1]:2888:3888:observer;[::]:2182");
+    for (const Member& member : members) {
+        Member again{.id = member.id};
+        CHECK(read_member(member_text(member), again) == "");
+        if (again.client_address == "0.0.0.0") again.client_address.clear();
+        CHECK(again == member);
+    }
     CHECK(members[1].observer);
     CHECK(members[1].addresses[0].host == "::1");
     CHECK(members[1].client_address == "::");
@@ -295,14 +301,134 @@ TEST_CASE("a bad server line says which form is right") {
     }
 }
 
-TEST_CASE("one server line stands alone and names the client port; several are refused") {
+TEST_CASE("one server line stands alone and names the client port") {
     Settings one = checked("server.1=localhost:2888:3888;10.0.0.1:2182\n");
     CHECK(one.errors.empty());
+    CHECK_FALSE(in_ensemble(one.config));
     CHECK(one.config.client_port == 2182);
     CHECK(one.config.client_address == "10.0.0.1");
     CHECK(has(only_error(checked("clientPort=1\nserver.1=a:1:2;2182\n")), "leave one of them out"));
-    CHECK(has(only_error(checked("server.1=a:1:2\nserver.2=b:1:2\n")),
-              "an ensemble of several servers is not in this version"));
+}
+
+namespace {
+
+// Three servers of which this is the second, on loopback.
+constexpr std::string_view three =
+    "initLimit=10\nsyncLimit=5\nmyid=2\n"
+    "server.1=127.0.0.1:2881:3881;2181\nserver.2=localhost:2882:3882;2182\n"
+    "server.3=[::1]:2883:3883;2183\n";
+
+Settings ensemble(std::string_view text, std::string_view without = {}) {
+    std::string all(three);
+    if (size_t at = all.find(without); !without.empty() && at != all.npos)
+        all.erase(at, all.find('\n', at) + 1 - at);
+    return checked(all + std::string(text));
+}
+
+}  // namespace
+
+TEST_CASE("several servers are an ensemble, and each takes its client port from its own line") {
+    Settings settings = ensemble("");
+    CHECK(settings.errors.empty());
+    CHECK(settings.warnings.empty());
+    CHECK(in_ensemble(settings.config));
+    CHECK(all_loopback(settings.config.members));
+    CHECK(settings.config.client_port == 2182);
+    CHECK(own_member(settings.config)->id == 2);
+    std::string report = config_report(settings);
+    CHECK(has(report, "  server.2 localhost:2882:3882:participant;0.0.0.0:2182   (this one)\n"));
+}
+
+TEST_CASE("an ensemble of one is what standaloneEnabled=false makes of one line") {
+    Settings settings = checked("initLimit=10\nsyncLimit=5\nmyid=1\nstandaloneEnabled=false\n"
+                                "server.1=localhost:2888:3888\n");
+    CHECK(settings.errors.empty());
+    CHECK(in_ensemble(settings.config));
+    CHECK(has(only_error(checked("standaloneEnabled=false")), "there is no server line"));
+}
+
+TEST_CASE("an ensemble needs what ZooKeeper needs, and says which is missing") {
+    CHECK(has(only_error(ensemble("", "initLimit")), "initLimit is not set"));
+    CHECK(has(only_error(ensemble("", "syncLimit")), "syncLimit is not set"));
+    CHECK(has(only_error(ensemble("", "myid")), "the myid file is missing: the first line of "
+                                                "/data/myid"));
+    CHECK(has(only_error(ensemble("", "server.2")), "there is no line server.2"));
+    CHECK(has(only_error(ensemble("server.4=127.0.0.1:2881:3884")), "have the same address"));
+    CHECK(has(only_error(ensemble("quorum.electionMs=60\nquorum.heartbeatMs=50")),
+              "less than twice quorum.heartbeatMs"));
+}
+
+TEST_CASE("who votes must be able to decide") {
+    CHECK(has(only_error(checked("server.1=a:1:2:observer\n")), "only observers"));
+    CHECK(has(only_error(checked("server.1=a:1:2\nserver.2=b:1:2:observer\n")),
+              "observers need an ensemble"));
+    Settings two = ensemble("", "server.3");
+    REQUIRE(two.warnings.size() == 1);
+    CHECK(has(two.warnings[0], "with 2 voters"));
+    Settings four = ensemble("server.4=127.0.0.1:2884:3884");
+    REQUIRE(four.warnings.size() == 1);
+    CHECK(has(four.warnings[0], "4 voters tolerate no more failures than 3"));
+    CHECK(ensemble("server.4=127.0.0.1:2884:3884:observer").warnings.empty());
+    CHECK(has(only_error(ensemble("group.1=1:2:3")), "hierarchical quorums"));
+    CHECK(has(only_error(ensemble("weight.1=2")), "weight.1: hierarchical quorums"));
+    CHECK(ensemble("weight.1=1\nweight.2=1").errors.empty());
+}
+
+TEST_CASE("the role is that of the server's line, and a warning tells where peerType differs") {
+    Settings settings = ensemble("server.2=127.0.0.1:2882:3882:observer\n"
+                                 "server.4=127.0.0.1:2884:3884\npeerType=participant",
+                                 "server.2");
+    CHECK(settings.errors.empty());
+    CHECK(settings.config.observer);
+    REQUIRE(settings.warnings.size() == 1);
+    CHECK(has(settings.warnings[0], "peerType does not agree with the line server.2"));
+}
+
+TEST_CASE("off loopback an ensemble has a secret, or says aloud that it wants none") {
+    constexpr std::string_view far = "server.1=192.0.2.1:2888:3888\n";
+    auto with = [&](std::string_view line) {
+        return ensemble(std::string(far) + std::string(line), "server.1");
+    };
+    CHECK(has(only_error(with("")), "without a secret"));
+    CHECK(has(only_error(with("quorum.insecure=no")), "without a secret"));
+    CHECK(with("quorum.secret=correct horse").errors.empty());
+    CHECK(with("quorum.secretFile=/etc/secret").errors.empty());
+    CHECK(has(only_error(with("quorum.secret=correct horse\nquorum.secretFile=/etc/secret")),
+              "both set"));
+    Settings insecure = with("quorum.insecure=yes");
+    CHECK(insecure.errors.empty());
+    REQUIRE(insecure.warnings.size() == 1);
+    CHECK(has(insecure.warnings[0], "QUORUM.INSECURE IS YES"));
+    for (const char* host : {"127.0.0.1.example.net", "0.0.0.0", "localhost.example.net", "::"})
+        CHECK_FALSE(all_loopback(std::array{Member{.addresses = {{host, 1, 2}}}}));
+}
+
+TEST_CASE("a secret is never repeated") {
+    std::string report = config_report(ensemble("quorum.secret=correct horse"));
+    CHECK(has(report, "quorum.secret (not shown)"));
+    CHECK_FALSE(has(report, "horse"));
+    std::string error = only_error(ensemble("quorum.secret=horse"));
+    CHECK(has(error, "quorum.secret is 5 characters long; it takes 8 to 256"));
+    CHECK_FALSE(has(error, "horse"));
+}
+
+TEST_CASE("a file of the secret is read to the end of its first line") {
+    Settings settings;
+    read_secret("correct horse\r\nbattery\n", "/etc/secret", false, settings);
+    CHECK(settings.config.quorum_secret == "correct horse");
+    CHECK(settings.errors.empty());
+    CHECK(settings.warnings.empty());
+    read_secret("\nbattery staple\n", "/etc/secret", true, settings);
+    CHECK(has(only_error(settings), "/etc/secret: the secret on its first line is 0 characters"));
+    REQUIRE(settings.warnings.size() == 1);
+    CHECK(has(settings.warnings[0], "everybody on this machine may read"));
+}
+
+TEST_CASE("a new ensemble out of what is left needs to know which server this is") {
+    Settings settings;
+    settings.config.force_new_ensemble = true;
+    check_config(settings);
+    CHECK(has(only_error(settings), "--force-new-ensemble needs the id of this server"));
 }
 
 TEST_CASE("a dynamic file holds members and nothing else") {
@@ -321,6 +447,16 @@ TEST_CASE("myid is a number on the first line") {
     CHECK(settings.errors.empty());
     read_my_id("seven", "myid", settings);
     CHECK(has(only_error(settings), "myid:1: this is no id of a server"));
+}
+
+TEST_CASE("myid on the command line and in the file must agree") {
+    Settings settings = arguments({"--myid", "7"});
+    CHECK(settings.config.my_id == 7);
+    read_my_id("7", "/data/myid", settings);
+    CHECK(settings.errors.empty());
+    read_my_id("8", "/data/myid", settings);
+    CHECK(has(only_error(settings), "--myid: myid is 7, but /data/myid says 8"));
+    CHECK(has(only_error(arguments({"--myid", "256"})), "from 1 to 255"));
 }
 
 TEST_CASE("the whitelist is what is written, and srvr always") {

@@ -1,0 +1,195 @@
+// formation.cc -- how a node comes to its ensemble: who is there, who has what, who is blank.
+//
+// A node alone formats its blank directory at once. Several blank nodes form an ensemble only
+// together: none of them may forget that it was a member once, and then vote as if it had not been.
+//
+//     blank    no record: never was in an ensemble, or lost its disk
+//     fresh    it has the ensemble's record, and nothing happened in it yet
+//     living   it took part
+//
+//     all voters linked, none living --> the lowest id names the ensemble: `form` --> all fresh
+//     all voters fresh, or one of them living already --> this node takes part
+//     somebody living, this node blank --> it joins, voteless: its vote does not count until an
+//                                          entry admits it (quorum.h, rule 5)
+//
+// Each link begins with a `status` of either side, and there is another when something changes.
+
+#include <algorithm>
+
+#include "node/core.h"
+
+namespace zk {
+
+namespace {
+
+constexpr uint64_t several_first_zxid = uint64_t{1} << 32;  // the one before the first
+
+uint64_t chance64(Io& io) {
+    uint8_t bytes[8];
+    io.random(bytes);
+    return load_u64(bytes) | 1;
+}
+
+}  // namespace
+
+bool Core::several() const { return in_ensemble(config_); }
+
+Electorate Core::configured_electorate() const {
+    Electorate electorate;
+    for (const Member& member : config_.members)
+        if (!member.observer) electorate.voters.push_back(static_cast<uint32_t>(member.id));
+    if (electorate.voters.empty()) electorate.voters.push_back(node_number_);
+    std::sort(electorate.voters.begin(), electorate.voters.end());
+    return electorate;
+}
+
+void Core::open_links() {
+    links_ = std::make_unique<Links>(
+        io_, node_number_, config_.quorum_secret,
+        Links::Heard{.up = [this](uint32_t peer) { peer_up(peer); },
+                     .down = [this](uint32_t peer) { peer_down(peer); },
+                     .frame = [this](uint32_t peer, const Frame& frame) {
+                         return peer_frame(peer, frame);
+                     }});
+    std::map<uint32_t, std::vector<PeerAddress>> peers;
+    for (const Member& member : config_.members)
+        for (const MemberAddress& address : member.addresses)
+            peers[static_cast<uint32_t>(member.id)].push_back(
+                {.host = address.host, .port = address.peer_port});
+    links_->set_peers(std::move(peers), false);
+    if (record_.ensemble != 0 && living()) links_->set_ensemble(record_.ensemble);
+}
+
+// Did anything happen in the ensemble that this node knows of?
+bool Core::living() const {
+    return record_.ensemble != 0 &&
+           (record_.term > 0 || quorum_->term() > 0 || log_->last_zxid() > record_.birth);
+}
+
+// Takes this node into the ensemble. Only where there was nothing: it waits for the disk.
+Result<void> Core::join(uint64_t ensemble, uint64_t seed, bool voteless) {
+    record_ = {.ensemble = ensemble, .seed = seed, .node = node_number_};
+    record_.birth = several() ? several_first_zxid : 0;
+    record_.voteless = voteless;
+    if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored) return stored;
+    next_attach_ = record_.sequence << 32 | 1;
+    if (Result<void> done = recover(false); !done) return done;
+    quorum_->tick(clock_us_);
+    for (const auto& [peer, status] : statuses_) consider(peer);
+    tell_status();
+    return {};
+}
+
+void Core::tell_status() {
+    for (const auto& [peer, link] : links_->up()) tell_status(peer);
+}
+
+void Core::tell_status(uint32_t peer) {
+    Buffer& out = links_->begin(peer, FrameKind::status);
+    out.u64(record_.ensemble);
+    out.u64(record_.seed);
+    out.boolean(living());
+    links_->end(peer);
+}
+
+bool Core::take_status(uint32_t peer, Bytes payload) {
+    Reader in(payload);
+    PeerStatus status{.ensemble = in.u64(), .seed = in.u64(), .living = in.boolean()};
+    if (!in.ok()) return false;
+    statuses_[peer] = status;
+    consider(peer);
+    form();
+    return true;
+}
+
+// May this node's machine talk to the peer's?
+void Core::consider(uint32_t peer) {
+    const PeerStatus& status = statuses_[peer];
+    bool same = record_.ensemble != 0 && status.ensemble == record_.ensemble;
+    if (same && !allies_.contains(peer)) {
+        allies_.insert(peer);
+        quorum_->connected(peer);
+    }
+    if (same || !living() || !status.living) return;
+    LOG(error, "server.%u belongs to another ensemble (%016llx, this one is %016llx)", peer,
+        static_cast<unsigned long long>(status.ensemble),
+        static_cast<unsigned long long>(record_.ensemble));
+    links_->close(peer, "another ensemble");
+}
+
+void Core::form() {
+    if (taking_part_) return;
+    for (const auto& [peer, status] : statuses_) {
+        if (!status.living || !links_->is_up(peer)) continue;
+        if (status.ensemble == record_.ensemble) return take_part();
+        LOG(info, "this node is blank and joins the ensemble of server.%u; it does not vote until "
+                  "it has been admitted", peer);
+        if (Result<void> done = join(status.ensemble, status.seed, true); !done)
+            failure_ = done.error();
+        return take_part();
+    }
+    Electorate voters = configured_electorate();
+    bool all_here = voters.votes(node_number_);
+    bool all_fresh = record_.ensemble != 0 && all_here;
+    voters.each([&](uint32_t id) {
+        if (id == node_number_) return;
+        auto found = statuses_.find(id);
+        bool here = found != statuses_.end() && links_->is_up(id);
+        all_here = all_here && here;
+        all_fresh = all_fresh && here && found->second.ensemble == record_.ensemble;
+    });
+    if (all_fresh) return take_part();
+    if (!all_here || voters.voters.front() != node_number_) return;
+    if (record_.ensemble == 0) {
+        if (Result<void> done = join(chance64(io_), chance64(io_), false); !done) {
+            failure_ = done.error();
+            return;
+        }
+    }
+    LOG(info, "all voters are here and blank; they form an ensemble");
+    voters.each([&](uint32_t id) {
+        if (id == node_number_ || statuses_[id].ensemble == record_.ensemble) return;
+        Buffer& out = links_->begin(id, FrameKind::form);
+        out.u64(record_.ensemble);
+        out.u64(record_.seed);
+        links_->end(id);
+    });
+}
+
+// From the voter with the lowest id: all are here, and blank or fresh.
+bool Core::take_form(uint32_t peer, Bytes payload) {
+    Reader in(payload);
+    uint64_t ensemble = in.u64();
+    uint64_t seed = in.u64();
+    if (!in.ok() || ensemble == 0) return false;
+    if (peer != configured_electorate().voters.front()) {
+        LOG(warn, "server.%u wants to form an ensemble, but has not the lowest id of the voters "
+                  "here: the servers' lines differ", peer);
+        return true;
+    }
+    if (living() || taking_part_ || record_.ensemble == ensemble) return true;
+    if (Result<void> done = join(ensemble, seed, false); !done) failure_ = done.error();
+    return true;
+}
+
+// From now on this node's machine runs.
+void Core::take_part() {
+    taking_part_ = true;
+    links_->set_ensemble(record_.ensemble);
+    LOG(info, "server.%u takes part in ensemble %016llx%s", node_number_,
+        static_cast<unsigned long long>(record_.ensemble),
+        record_.voteless ? ", without a vote for now" : "");
+}
+
+void Core::peer_up(uint32_t peer) {
+    tell_status(peer);
+}
+
+void Core::peer_down(uint32_t peer) {
+    statuses_.erase(peer);
+    if (!allies_.erase(peer)) return;
+    if (peer == quorum_->leader()) severed_ = true;
+    quorum_->lost(peer);
+}
+
+}  // namespace zk
