@@ -42,7 +42,9 @@ void Agreement::stands(uint32_t node, const Standing& standing) {
     if (!moved) return;
     truth_.applied(standing.applied_zxid);
     const Logged* committed = truth_.committed(standing.applied_zxid);
-    if (committed != nullptr && committed->entry.term != standing.applied_term)
+    // Before the first entry there is nothing to agree on.
+    if (committed == nullptr) return;
+    if (committed->entry.term != standing.applied_term)
         story_.fail("n%u has applied zxid %llu of term %llu; it was committed in term %llu", node,
                     number(standing.applied_zxid), number(standing.applied_term),
                     number(committed->entry.term));

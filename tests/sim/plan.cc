@@ -72,6 +72,7 @@ Config config_of(const Plan& plan, uint32_t number) {
     config.my_id = number;
     config.init_limit_ticks = 10;
     config.sync_limit_ticks = 5;
+    config.quorum_secret = "sesame";
     config.observer = number > plan.voters;
     for (uint32_t each = 1; each <= plan.nodes; ++each) {
         Member member;

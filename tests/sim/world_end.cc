@@ -163,7 +163,7 @@ void World::compare_digests() {
     Result<std::optional<StateRecord>> record = load_record(io, one.config().data_dir);
     if (!record || !record->has_value()) return story_.fail("the record is lost in the end");
     State replayed((*record)->seed);
-    replayed.format();
+    replayed.format(truth_.first() - 1);
     Buffer reply;
     for (uint64_t zxid = truth_.first(); zxid <= standing.applied_zxid; ++zxid) {
         reply.clear();
