@@ -2,6 +2,7 @@
 
 #include "node/core.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -501,6 +502,7 @@ void Core::flush() {
 
 void Core::disk_done(Lane lane, uint64_t ticket, const DiskResult& result) {
     if (lane == Lane::vote) return vote_done(result);
+    if (lane == Lane::bulk && catch_up_done(ticket, result)) return;
     if (lane == Lane::bulk && ticket == purge_ticket && result.error != 0)
         LOG(warn, "removing old snapshots in %s failed: %s; the next start tries again",
             config_.data_dir.c_str(), strerror(result.error));
@@ -545,8 +547,9 @@ void Core::maybe_snapshot() {
     bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     // A full disk waits for no threshold, where a purge would make room.
-    due = due || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
+    due = due || snapshot_wanted_ || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
     if (!due || entries == 0) return;
+    snapshot_wanted_ = false;
     snapshot_next_zxid_ = state_->zxid();
     snapshot_started_us_ = now_us_;
     snapshot_job_ = make_snapshot_job(*state_, record_.ensemble,
@@ -571,8 +574,9 @@ void Core::snapshot_done(const Result<void>& result) {
         return;
     }
     snapshot_failures_ = 0;
-    snapshot_zxid_ = snapshot_next_zxid_;
-    snapshots_.push_back(snapshot_zxid_);
+    snapshot_zxid_ = std::max(snapshot_zxid_, snapshot_next_zxid_);
+    snapshots_.push_back(snapshot_next_zxid_);
+    std::sort(snapshots_.begin(), snapshots_.end());
     log_bytes_at_snapshot_ = log_bytes_at_fork_;
     ++metrics_.snapshots;
     metrics_.snapshot_ms.add((io_.now_us() - snapshot_started_us_) / 1000);
@@ -586,7 +590,7 @@ void Core::snapshot_done(const Result<void>& result) {
 // are fewer, lest all hang on one file. Where there is no room there is no choice.
 void Core::purge() {
     next_purge_us_ = now_us_ + config_.purge_interval_ms * 1000;
-    if (config_.purge_interval_ms == 0 || snapshots_.empty()) return;
+    if (config_.purge_interval_ms == 0 || snapshots_.empty() || !outgoing_.empty()) return;
     std::vector<DiskOp> ops;
     size_t keep = std::max<size_t>(1, config_.purge_keeps);
     while (snapshots_.size() > keep) {

@@ -32,8 +32,10 @@
 #include "quorum/quorum.h"
 #include "state/state.h"
 #include "storage/log.h"
+#include "storage/log_reader.h"
 #include "storage/recovery.h"
 #include "storage/snapshot.h"
+#include "storage/snapshot_transfer.h"
 #include "storage/state_record.h"
 
 namespace zk {
@@ -179,6 +181,26 @@ private:
     void peer_up(uint32_t peer);
     void peer_down(uint32_t peer);
 
+    // catch_up.cc
+    struct Outgoing {
+        std::unique_ptr<SnapshotSender> sender;
+        bool offered = false;
+        bool asked = false;
+        uint64_t acked = 0;  // the peer has all before
+        uint64_t heard_us = 0;
+    };
+    uint64_t next_foreign_ticket();
+    const LogPiece* older_entries(uint32_t peer, uint64_t first);
+    void offer_snapshot(uint32_t peer);
+    void send_snapshots();
+    void send_pieces(uint32_t peer, Outgoing& outgoing);
+    bool take_ask_snapshot(uint32_t peer, Bytes payload);
+    bool take_snapshot(uint32_t peer, Bytes payload);
+    void ask_for_more(uint32_t leader);
+    void receive_snapshot();
+    void install(SnapshotReceiver& receiver);
+    bool catch_up_done(uint64_t ticket, const DiskResult& result);
+
     // agreement.cc
     void note_digest();
     void tell_digests();
@@ -195,7 +217,6 @@ private:
     bool take_append(uint32_t peer, Bytes payload);
     void talk();
     void send_appends(uint32_t peer);
-    void send_older(uint32_t peer, uint64_t first);
     bool may_write() const;
     void submit(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body);
     void send_forwards();
@@ -302,6 +323,13 @@ private:
     std::map<uint64_t, std::map<uint32_t, uint64_t>> compared_;  // zxid: member: digest
     uint64_t differs_at_ = 0;      // this state is not to be trusted; 0: it is
     bool begin_again_ = false;
+    uint64_t foreign_tickets_ = 0;
+    std::map<uint32_t, std::unique_ptr<LogReader>> readers_;  // for peers that lag
+    std::map<uint32_t, Outgoing> outgoing_;                   // snapshots on their way to peers
+    std::unique_ptr<SnapshotReceiver> receiver_;
+    std::vector<std::unique_ptr<SnapshotReceiver>> old_receivers_;  // the disk is busy with them
+    bool asking_ = false;
+    bool snapshot_wanted_ = false;
     uint64_t turn_barrier_ = 0;    // asked in this turn; 0: none
     uint64_t barrier_reached_ = 0;
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied
