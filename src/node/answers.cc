@@ -17,6 +17,7 @@ constexpr uint32_t applies_per_turn = 4096;
 
 void Core::apply_committed() {
     uint64_t end = std::min(quorum_->committed(), state_->zxid() + applies_per_turn);
+    if (snapshot_due_) end = std::min(end, std::max(log_->durable_zxid(), state_->zxid()));
     while (state_->zxid() < end) {
         Entry entry = log_->at(state_->zxid() + 1);
         reply_.clear();

@@ -38,7 +38,7 @@ Result<void> Core::start() {
     Result<std::optional<StateRecord>> record = load_record(io_, config_.data_dir);
     if (!record) return record.error();
     // A term of 0: the first start ended before there was a log.
-    if (record->has_value() && !*there && (*record)->term > 0)
+    if (record->has_value() && !*there && (*record)->term > 0 && !(*record)->voteless)
         return Error{.text = config_.data_dir + ": there are vote.1 and vote.2, but neither a log "
                                                 "nor a snapshot; put them back, or give this node "
                                                 "an empty directory"};
@@ -224,6 +224,7 @@ bool Core::turn() {
     talk();
     notice_leader();
     log_->set_committed(quorum_->committed());
+    take_snapshot_if_due();
     bool gathering = gather();
     if (!gathering) log_->flush();
     flush();
@@ -543,13 +544,18 @@ void Core::maybe_snapshot() {
     // The log must have grown by as much as a snapshot has, too: then the work of snapshots stays
     // in proportion to that of writes, however large the tree and however fast they come.
     uint64_t size = state_->tree.data_bytes() + state_->tree.count() * snapshot_bytes_per_znode;
-    if (!log_->sealed(state_->zxid())) return;
     bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     // A full disk waits for no threshold, where a purge would make room.
     due = due || snapshot_wanted_ || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
-    if (!due || entries == 0) return;
-    snapshot_wanted_ = false;
+    snapshot_due_ = due && entries > 0;
+    take_snapshot_if_due();
+}
+
+// Not before the last entry applied is on this disk, too: until then nothing more is applied.
+void Core::take_snapshot_if_due() {
+    if (!snapshot_due_ || snapshot_running_ || !log_->sealed(state_->zxid())) return;
+    snapshot_due_ = snapshot_wanted_ = false;
     snapshot_next_zxid_ = state_->zxid();
     snapshot_started_us_ = now_us_;
     snapshot_job_ = make_snapshot_job(*state_, record_.ensemble,

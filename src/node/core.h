@@ -145,6 +145,7 @@ private:
     void expire_handshakes();
     void reap();
     void maybe_snapshot();
+    void take_snapshot_if_due();
     void purge();
     bool gather();
     void cut_back_log();
@@ -377,6 +378,7 @@ private:
     uint64_t next_purge_us_ = 0;
 
     bool snapshot_running_ = false;
+    bool snapshot_due_ = false;
     uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
     uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
     uint64_t snapshot_started_us_ = 0;
