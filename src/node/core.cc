@@ -2,6 +2,7 @@
 
 #include "node/core.h"
 
+#include <cerrno>
 #include <cstring>
 
 namespace zk {
@@ -63,14 +64,40 @@ Result<void> Core::start() {
     // clients; and before the log: a log whose ensemble nobody knows is of no use.
     Result<void> stored = store_record(io_, config_.data_dir, record_);
     if (!stored) return stored;
-    next_attach_ = record_.sequence << 32 | 1;
-    if (Result<void> done = recover(record->has_value()); !done) return done;
+    boot_ = record_.sequence;
+    next_attach_ = boot_ << 32 | 1;
+    Result<void> recovered =
+        record_.distrusted ? recover_by_others({.text = "the state of this server was found wrong"})
+                           : recover(record->has_value());
+    if (!recovered && recovered.error().code == EBADMSG && several())
+        recovered = recover_by_others(recovered.error());
+    if (!recovered) return recovered;
     if (several()) {
         open_links();
         return {};
     }
     taking_part_ = true;
     return lead();
+}
+
+// The disk lost what this node had, and the others have it too. First of all its vote goes: it cannot
+// know any more what it acknowledged.
+Result<void> Core::recover_by_others(const Error& damage) {
+    LOG(error, "%s", damage.text.c_str());
+    LOG(error, "this node begins anew, without a vote, and gets its data from the others; what is "
+               "damaged is kept as damaged.*");
+    record_.voteless = true;
+    record_.committed = record_.birth;
+    Result<void> done = store_record(io_, config_.data_dir, record_);
+    if (!done) return done;
+    done = set_aside(io_, config_.data_dir, log_directory());
+    if (!done) return done;
+    if (record_.distrusted) {
+        record_.distrusted = false;
+        done = store_record(io_, config_.data_dir, record_);
+        if (!done) return done;
+    }
+    return recover(false);
 }
 
 // Nothing is known, not even the ensemble: there is a machine and a state, both empty.
@@ -192,6 +219,7 @@ bool Core::turn() {
     taken_.clear();
     resume_forwards();
     if (now_us_ - last_tick_us_ >= tick_us) clocks();
+    readmit();
     talk();
     notice_leader();
     log_->set_committed(quorum_->committed());
@@ -304,6 +332,7 @@ void Core::clocks() {
     if (stage_ != StopStage::running) return;
     hear_waiting();
     tell_heard();
+    if (links_ != nullptr) tell_digests();
     check_grace();
     if (rules_cut_ && !log_->full() && quorum_->may_append()) {
         rules_cut_ = false;

@@ -112,7 +112,7 @@ std::vector<std::optional<Position>> stops(const std::vector<Found>& segments) {
 bool known(int32_t op) {
     if (op == static_cast<int32_t>(Op::create_session) || op == entry_op::no_op ||
         op == static_cast<int32_t>(Op::close_session) || op == entry_op::rules ||
-        op == entry_op::attach_session)
+        op == entry_op::attach_session || op == entry_op::readmit)
         return true;
     const Command* command = find_command(op);
     return command != nullptr && command->write != nullptr;
@@ -225,9 +225,8 @@ void Replay::apply(const Entry& entry) {
 void Replay::commit(uint64_t zxid) {
     for (const LogBatch& batch : recovered_.log.tail) {
         for (uint64_t at = batch.first_zxid; at <= std::min(zxid, batch.last_zxid()); ++at) {
-            const uint8_t* record = batch.record(at);
             Entry entry;
-            bool good = decode(Bytes(record + record_head_size, load_u32(record + 8)), entry);
+            bool good = decode(batch.bytes_of(at), entry);
             ASSERT(good);
             apply(entry);
         }
