@@ -86,35 +86,36 @@ struct Chapter {
     bool slow_votes;   // records are written when they are
     bool slow_logs;
     bool wipes;        // a crash takes the disk along
-    enum class Start : uint8_t { blank, figure8, joint } start;
+    enum class Start : uint8_t { blank, led, figure8 } start;  // led: by 1, and all is quiet
+    bool joint;        // the entry is a change to {2}; it needs both sets
     size_t states;
 };
 
 constexpr Chapter chapters[] = {
     {.name = "elections", .elections = 2, .entries = 0, .crashes = 1, .flaps = 0, .barriers = 0,
      .prevotes = false, .slow_votes = true, .slow_logs = false, .wipes = false,
-     .start = Chapter::Start::blank, .states = 400'000},
+     .start = Chapter::Start::blank, .joint = false, .states = 400'000},
     {.name = "prevotes", .elections = 3, .entries = 0, .crashes = 0, .flaps = 1, .barriers = 0,
      .prevotes = true, .slow_votes = false, .slow_logs = false, .wipes = false,
-     .start = Chapter::Start::blank, .states = 400'000},
+     .start = Chapter::Start::blank, .joint = false, .states = 400'000},
     {.name = "logs", .elections = 2, .entries = 1, .crashes = 1, .flaps = 0, .barriers = 0,
      .prevotes = false, .slow_votes = false, .slow_logs = true, .wipes = false,
-     .start = Chapter::Start::blank, .states = 400'000},
-    {.name = "links", .elections = 3, .entries = 1, .crashes = 0, .flaps = 1, .barriers = 0,
+     .start = Chapter::Start::led, .joint = false, .states = 400'000},
+    {.name = "links", .elections = 2, .entries = 1, .crashes = 0, .flaps = 1, .barriers = 0,
      .prevotes = false, .slow_votes = false, .slow_logs = false, .wipes = false,
-     .start = Chapter::Start::blank, .states = 400'000},
+     .start = Chapter::Start::led, .joint = false, .states = 400'000},
     {.name = "figure8", .elections = 2, .entries = 0, .crashes = 1, .flaps = 0, .barriers = 0,
      .prevotes = false, .slow_votes = false, .slow_logs = true, .wipes = false,
-     .start = Chapter::Start::figure8, .states = 400'000},
+     .start = Chapter::Start::figure8, .joint = false, .states = 400'000},
     {.name = "barriers", .elections = 2, .entries = 0, .crashes = 0, .flaps = 1, .barriers = 1,
      .prevotes = false, .slow_votes = false, .slow_logs = false, .wipes = false,
-     .start = Chapter::Start::blank, .states = 400'000},
+     .start = Chapter::Start::led, .joint = false, .states = 400'000},
     {.name = "joint", .elections = 2, .entries = 1, .crashes = 1, .flaps = 0, .barriers = 0,
      .prevotes = false, .slow_votes = false, .slow_logs = true, .wipes = false,
-     .start = Chapter::Start::joint, .states = 400'000},
+     .start = Chapter::Start::led, .joint = true, .states = 400'000},
     {.name = "wipes", .elections = 2, .entries = 1, .crashes = 1, .flaps = 0, .barriers = 1,
      .prevotes = false, .slow_votes = false, .slow_logs = false, .wipes = true,
-     .start = Chapter::Start::blank, .states = 400'000},
+     .start = Chapter::Start::led, .joint = false, .states = 400'000},
 };
 
 struct Node {
@@ -145,10 +146,9 @@ public:
     Event now{};
 
 private:
-    World start() const;
+    World start();
     std::vector<Event> events(const World& world) const;
     bool apply(World& world, Event event);
-    void restart(World& world, std::array<Member*, size>& open, uint32_t one);
     void finish(World& world, Member& member);
     uint64_t hash(const World& world) const;
 
@@ -176,10 +176,10 @@ uint64_t hash_of(const Member& member) {
     return hash64(out.bytes());
 }
 
-World Explorer::start() const {
+World Explorer::start() {
     using Start = Chapter::Start;
     electorates = {{.voters = {1, 2, 3}, .outgoing = {}}};
-    if (chapter_.start == Start::joint)
+    if (chapter_.joint)
         electorates.push_back({.voters = {2}, .outgoing = {1, 2, 3}});
     World world;
     std::array<Disk, size> disks;
@@ -205,6 +205,21 @@ World Explorer::start() const {
     auto budget = [](int value) { return static_cast<uint8_t>(value); };
     world.left = {budget(chapter_.elections), budget(chapter_.entries), budget(chapter_.crashes),
                   budget(chapter_.flaps), budget(chapter_.barriers)};
+    if (chapter_.start == Start::led) {
+        apply(world, {Kind::stand, 1, 0});
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (Event event : events(world)) {
+                bool disk = event.kind == Kind::durable || event.kind == Kind::vote;
+                if (!disk && event.kind != Kind::deliver) continue;
+                apply(world, event);
+                moved = true;
+                break;
+            }
+        }
+        ++world.left[0];
+        ASSERT(world.nodes[0]->member.quorum.role() == Role::leader);
+    }
     return world;
 }
 
@@ -212,7 +227,7 @@ std::vector<Event> Explorer::events(const World& world) const {
     std::vector<Event> all;
     auto [elections, entries, crashes, flaps, barriers] = world.left;
     // Blank members are alike: let the first to stand be 1.
-    bool first = elections == chapter_.elections && chapter_.start != Chapter::Start::figure8;
+    bool first = elections == chapter_.elections && chapter_.start == Chapter::Start::blank;
     for (uint8_t id = 1; id <= size; ++id) {
         const Member& member = world.nodes[id - 1]->member;
         for (uint8_t to = 1; to <= size; ++to)
