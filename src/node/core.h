@@ -74,6 +74,7 @@ struct Metrics {
     uint64_t snapshot_errors = 0;
     uint64_t commits = 0;
     uint64_t entries_refused_full = 0;
+    uint64_t digest_mismatches = 0;
     uint64_t reply_bytes_last = 0;
     uint64_t reply_bytes_max = 0;
     uint64_t reply_bytes_min = 0;
@@ -117,6 +118,7 @@ public:
     void stop();
     bool stopped() const { return stage_ == StopStage::stopped; }
     const Error* fatal() const;
+    bool begin_again() const { return begin_again_; }
     Standing standing() const;
 
 private:
@@ -127,6 +129,7 @@ private:
     // core.cc
     std::string log_directory() const;
     Result<void> recover(bool known);
+    Result<void> recover_by_others(const Error& damage);
     void start_blank();
     Result<void> lead();
     void hear_peers();
@@ -176,6 +179,15 @@ private:
     void peer_up(uint32_t peer);
     void peer_down(uint32_t peer);
 
+    // agreement.cc
+    void note_digest();
+    void tell_digests();
+    bool take_digests(uint32_t peer, Bytes payload);
+    void compare_digest(uint32_t member, uint64_t zxid, uint64_t digest);
+    void tell_differs(uint32_t member, uint64_t zxid, bool alone);
+    bool take_differs(Bytes payload);
+    void differ(uint64_t zxid, bool alone);
+
     // replicate.cc
     void take_link(const Happening& happening);
     bool peer_frame(uint32_t peer, const Frame& frame);
@@ -192,6 +204,9 @@ private:
     void hear(Client& client);
     void tell_heard();
     bool take_heard(uint32_t peer, Bytes payload);
+    void readmit();
+    void admit(const Entry& entry);
+    bool admission_due() const;
     void write_vote();
     void vote_done(const DiskResult& result);
     void take_barriers();
@@ -254,6 +269,7 @@ private:
     struct PeerStatus {
         uint64_t ensemble = 0;
         uint64_t seed = 0;
+        uint64_t boot = 0;  // of its process; no two of a node have the same
         bool living = false;
     };
     std::map<uint32_t, PeerStatus> statuses_;  // of linked peers
@@ -269,13 +285,23 @@ private:
     bool severed_ = false;         // the link to the leader broke since
     bool lost_quorum_ = false;     // for so long that clients are sent away
     uint64_t leaderless_us_ = 0;   // since when; of clock_us_
-    Vote vote_in_flight_;
+    bool record_in_flight_ = false;
+    std::optional<Vote> vote_in_flight_;
+    bool admission_in_flight_ = false;
     Buffer vote_bytes_;
+    uint64_t boot_ = 0;
+    uint64_t admitted_at_ = 0;     // the entry that gives this node its vote back; 0: none
+    uint64_t admitted_term_ = 0;
+    std::map<uint32_t, uint64_t> readmitted_;  // by this leader: which boot of a member
     Buffer forwards_;              // this turn's: term, entries
     Buffer held_forwards_;         // peer, size, payload: while this leader hands over
     std::vector<ClientId> heard_;  // whose sessions the leader will be told of
     std::vector<Entry> arrived_;
     std::vector<uint64_t> arrived_terms_;
+    std::deque<std::pair<uint64_t, uint64_t>> digests_;  // zxid, digest: not told yet
+    std::map<uint64_t, std::map<uint32_t, uint64_t>> compared_;  // zxid: member: digest
+    uint64_t differs_at_ = 0;      // this state is not to be trusted; 0: it is
+    bool begin_again_ = false;
     uint64_t turn_barrier_ = 0;    // asked in this turn; 0: none
     uint64_t barrier_reached_ = 0;
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied

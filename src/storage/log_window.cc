@@ -45,7 +45,7 @@ void LogBatch::cut(uint64_t zxid) {
     offsets.resize(left);
 }
 
-LogWindow::LogWindow(const Position& base, std::vector<LogBatch> tail, uint64_t kept_bytes_max)
+LogWindow::LogWindow(const Position& base, std::vector<LogBatch>&& tail, uint64_t kept_bytes_max)
     : base_(base), released_(base.zxid), kept_bytes_max_(kept_bytes_max) {
     for (LogBatch& batch : tail) {
         ASSERT(batch.first_zxid == last_zxid() + 1);
@@ -166,8 +166,7 @@ const LogBatch& LogWindow::batch_of(uint64_t zxid) const {
 }
 
 Bytes LogWindow::bytes_of(uint64_t zxid) const {
-    const uint8_t* record = batch_of(zxid).record(zxid);
-    return {record + record_head_size, load_u32(record + 8)};
+    return batch_of(zxid).bytes_of(zxid);
 }
 
 uint64_t LogWindow::term_of(uint64_t zxid) const {

@@ -31,6 +31,10 @@ struct LogBatch {
     const uint8_t* record(uint64_t zxid) const {
         return bytes.data() + offsets[zxid - first_zxid];
     }
+    // The encoded entry.
+    Bytes bytes_of(uint64_t zxid) const {
+        return {record(zxid) + record_head_size, load_u32(record(zxid) + 8)};
+    }
     // Requires: sealed.
     Position position(uint64_t zxid) const {
         return {.term = load_u64(record(zxid) + record_head_size),
@@ -46,7 +50,7 @@ struct LogBatch {
 class LogWindow {
 public:
     // `tail`: entries after the base that are durable, and not applied.
-    LogWindow(const Position& base, std::vector<LogBatch> tail, uint64_t kept_bytes_max);
+    LogWindow(const Position& base, std::vector<LogBatch>&& tail, uint64_t kept_bytes_max);
 
     // The last entry before the first that is here.
     const Position& base() const { return base_; }
