@@ -101,7 +101,15 @@ class Trial:
         self.cluster.prepare()
         self.cluster.start()
         setup = raw.Session(self.world.servers, self.history.complain, 10000)
-        setup.connect(time.monotonic() + 30)
+        # While they start: whoever comes too early is to be turned away, and nothing worse.
+        until = time.monotonic() + 30
+        while setup.socket is None:
+            self.look_for_deaths()
+            assert not self.history.complaints, "the ensemble does not come up"
+            try:
+                setup.connect(min(time.monotonic() + 0.5, until))
+            except raw.Lost:
+                assert time.monotonic() < until, "the ensemble does not come up:\n" + self.tails(4)
         for path in (b"/registers", b"/sequence", b"/queue", b"/ephemerals", b"/lock"):
             assert setup.create(path)[0] == raw.OK
         assert setup.create(b"/counter", b"0")[0] == raw.OK
@@ -216,6 +224,7 @@ class Trial:
                 self.history.complain(f"{program.name} hangs")
         self.look_for_deaths()
         self.history.check()
+        self.await_last_ephemerals()
         dumps = self.dumps()
         if dumps:
             self.check_end(next(iter(dumps.values())))
@@ -226,6 +235,27 @@ class Trial:
         until = time.monotonic() + 2 * self.options.timeout / 1000 + 4
         while self.world.dying() and time.monotonic() < until:
             time.sleep(0.1)
+
+    def await_last_ephemerals(self):
+        """Every client has left, so every ephemeral has to go."""
+        began = time.monotonic()
+        patience = 2 * self.options.timeout / 1000 + RECOVERY
+        session = raw.Session(self.world.servers, self.history.complain, 10000)
+        names = []
+        while time.monotonic() < began + patience:
+            try:
+                if session.socket is None:
+                    session.connect(began + patience)
+                session.sync()
+                names = session.children(b"/ephemerals")[1] + session.children(b"/lock")[1]
+                if not names:
+                    session.close()
+                    return
+            except (raw.Lost, raw.Expired):
+                session.forget()
+            time.sleep(0.1)
+        self.history.complain(f"{len(names)} ephemerals are there {patience:.0f} s after their "
+                              f"clients left, as {names[:3]}")
 
     def dumps(self):
         """The whole tree as each node has it, behind a sync."""
@@ -243,18 +273,25 @@ class Trial:
         return dumps
 
     def dump(self, session):
+        """Level after level, in pipelines."""
         tree = {}
         assert session.sync() == raw.OK
-        queue = collections.deque([b"/"])
-        while queue:
-            path = queue.popleft()
-            err, data, stat = session.get(path)
-            if err != raw.OK:
-                continue
-            tree[path] = (data, stat.all())
-            if stat.children > 0:
-                _, names = session.children(path)
-                queue.extend((path if path != b"/" else b"") + b"/" + name for name in names)
+        level = [b"/"]
+        while level:
+            below = []
+            for at in range(0, len(level), 200):
+                paths = level[at:at + 200]
+                gets = [(raw.GET, raw.text(path) + b"\0") for path in paths]
+                lists = [(raw.CHILDREN, raw.text(path) + b"\0") for path in paths]
+                replies = session.calls(gets + lists)
+                for path, got, listed in zip(paths, replies, replies[len(paths):]):
+                    if got[0] != raw.OK or listed[0] != raw.OK:
+                        continue
+                    data, end = raw.take_text(got[1], 0)
+                    tree[path] = (data, raw.Stat(got[1], end).all())
+                    base = path if path != b"/" else b""
+                    below += [base + b"/" + name for name in raw.take_names(listed[1])]
+            level = below
         return tree
 
     def compare(self, dumps):

@@ -25,7 +25,7 @@ class Program(threading.Thread):
         self.session = raw.Session(world.servers, self.history.complain, world.timeout_ms,
                                    seed=seed)
         self.numbers = 0
-        self.pause = 0.004
+        self.pause = 0.01
 
     def unique(self):
         self.numbers += 1
@@ -182,6 +182,10 @@ class Sequence(Program):
     """Sequential creates: numbers rise in real time, and nothing acknowledged is ever gone."""
 
     name_of = "sequence"
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.pause = 0.05
 
     def step(self):
         began = time.monotonic()

@@ -34,6 +34,14 @@ def take_text(body, at):
     return body[at + 4:at + 4 + size], at + 4 + size
 
 
+def take_names(body):
+    names, at = [], 4
+    for _ in range(struct.unpack_from(">i", body)[0]):
+        name, at = take_text(body, at)
+        names.append(name)
+    return names
+
+
 class Stat:
     __slots__ = ("czxid", "mzxid", "ctime", "mtime", "version", "cversion", "aversion", "owner",
                  "size", "children", "pzxid")
@@ -219,13 +227,7 @@ class Session:
 
     def children(self, path):
         err, body, _ = self.call(CHILDREN, text(path) + b"\0")
-        if err != OK:
-            return err, []
-        names, at = [], 4
-        for _ in range(struct.unpack_from(">i", body)[0]):
-            name, at = take_text(body, at)
-            names.append(name)
-        return err, names
+        return err, (take_names(body) if err == OK else [])
 
     def sync(self, path=b"/"):
         return self.call(SYNC, text(path))[0]
