@@ -567,7 +567,7 @@ Standing Core::standing() const {
             .applied_term = state_->term(),
             .digest = state_->digest(),
             .committed = quorum_->committed(),
-            .last_zxid = log_->last_zxid(),
+            .last_zxid = log_ == nullptr ? 0 : log_->last_zxid(),
             .next_attach = next_attach_};
 }
 

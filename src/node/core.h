@@ -7,7 +7,8 @@
 //     replicate.cc  entries from the leader to the others, requests from them to the leader
 //     requests.cc   bytes -> frames -> requests -> proposals, or reads that wait their turn
 //     answers.cc    committed entries -> apply -> events, replies, the reads behind them
-//     words.cc      four-letter words
+//     local_sessions.cc  sessions that only this node knows, and read-only service
+//     words.cc, words_server.cc  four-letter words
 //
 // The turn, in order: disk work that is done, what peers sent, newly committed entries, what
 // clients sent, clocks, what peers are to be told, the log's next batch, and last the flush: one
@@ -77,6 +78,10 @@ struct Metrics {
     uint64_t reply_bytes_last = 0;
     uint64_t reply_bytes_max = 0;
     uint64_t reply_bytes_min = 0;
+    Summary proposal_bytes;  // of entries that this node made as the leader
+    uint64_t proposal_bytes_last = 0;
+    Summary election_ms;     // from losing a leader to having one
+    uint64_t lookings = 0;   // how often it was lost
 };
 
 // Keeps what clients can cause from filling the message log: one line a second of each kind.
@@ -222,6 +227,9 @@ private:
     void request_sync(Client& client, Pending pending, Bytes body);
     static bool admitted_when_full(int32_t op, Bytes body);
 
+    // local_sessions.cc
+    bool serves_read_only() const;
+
     // words.cc: false if the letters are no word; else the answer, empty where there is none
     bool answer_word(std::string_view letters, const Client& client, Buffer& out);
 
@@ -266,6 +274,7 @@ private:
         bool operator==(const Allegiance&) const = default;
     };
     Allegiance allegiance_;        // as it was noticed last
+    uint64_t led_since_us_ = 0;    // of clock_us_, while it leads
     bool severed_ = false;         // the link to the leader broke since
     bool lost_quorum_ = false;     // for so long that clients are sent away
     uint64_t leaderless_us_ = 0;   // since when; of clock_us_
@@ -280,6 +289,8 @@ private:
     uint64_t barrier_reached_ = 0;
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied
     std::vector<ClientId> at_barrier_;                    // clients whose queue stands at one
+
+    Sessions local_;  // those that only this node knows
 
     std::vector<std::unique_ptr<Client>> clients_;  // by ClientId
     uint32_t client_count_ = 0;

@@ -304,7 +304,12 @@ void Core::notice_leader() {
     }
     if (now.leader == 0) {
         if (before.leader != 0) leaderless_us_ = clock_us_;
+        if (before.leader != 0) ++metrics_.lookings;
     } else {
+        if (now.leader == node_number_ && before.leader != node_number_)
+            metrics_.election_ms.add(quorum_->election_us() / 1000);
+        else if (before.leader == 0)
+            metrics_.election_ms.add((clock_us_ - leaderless_us_) / 1000);
         lost_quorum_ = false;
     }
     if (now.leader != before.leader && links_ != nullptr) {
@@ -326,6 +331,7 @@ void Core::begin_to_lead() {
     propose_rules();
     state_->sessions.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     reaping_ = false;
+    led_since_us_ = clock_us_;
 }
 
 // Without a quorum for too long: clients had better try elsewhere.

@@ -110,7 +110,7 @@ bool Core::may_take(const Client& client) const {
     bool tight = unsent_ + promised_ + made_ >= config_.output_max / 8;
     return client.queued() < config_.client_outstanding_max &&
            output < (tight ? output_bytes_little : output_bytes_soft) &&
-           log_->window_bytes() < config_.input_max / 2;
+           (log_ == nullptr || log_->window_bytes() < config_.input_max / 2);
 }
 
 // About how long the reply to a read will be that waits behind a write.
@@ -414,6 +414,8 @@ void Core::propose(const Origin& origin, int64_t session, int32_t op, Bytes ids,
                 .op = op,
                 .ids = ids,
                 .body = body};
+    metrics_.proposal_bytes_last = encoded_size(entry);
+    metrics_.proposal_bytes.add(metrics_.proposal_bytes_last);
     quorum_->appended(log_->append(entry));
 }
 
