@@ -132,6 +132,7 @@ private:
     // core.cc
     std::string log_directory() const;
     Result<void> recover(bool known);
+    Result<void> recover_by_others(const Error& damage);
     void start_blank();
     Result<void> lead();
     void hear_peers();
@@ -197,6 +198,9 @@ private:
     void hear(Client& client);
     void tell_heard();
     bool take_heard(uint32_t peer, Bytes payload);
+    void readmit();
+    void admit(const Entry& entry);
+    bool admission_due() const;
     void write_vote();
     void vote_done(const DiskResult& result);
     void take_barriers();
@@ -229,6 +233,13 @@ private:
 
     // local_sessions.cc
     bool serves_read_only() const;
+    bool connect_local(Client& client, const ConnectRequest& asked);
+    void make_local(Client& client);
+    void make_global(Client& client, PendingKind kind);
+    void greet_local(Client& client);
+    void end_local(Client& client, const Pending& pending);
+    void expire_local();
+    void end_read_only();
 
     // words.cc: false if the letters are no word; else the answer, empty where there is none
     bool answer_word(std::string_view letters, const Client& client, Buffer& out);
@@ -238,6 +249,7 @@ private:
     void tell(const Entry& entry);
     void answer_origin(const Entry& entry, const Applied& applied);
     void answer_connect(Client& client, const Applied& applied);
+    void welcome(Client& client, const ConnectResponse& answer);
     void refuse_connect(Client& client);
     void answer_queue(Client& client);
     void pop(Client& client);
@@ -262,6 +274,7 @@ private:
     struct PeerStatus {
         uint64_t ensemble = 0;
         uint64_t seed = 0;
+        uint64_t boot = 0;  // of its process; no two of a node have the same
         bool living = false;
     };
     std::map<uint32_t, PeerStatus> statuses_;  // of linked peers
@@ -278,8 +291,14 @@ private:
     bool severed_ = false;         // the link to the leader broke since
     bool lost_quorum_ = false;     // for so long that clients are sent away
     uint64_t leaderless_us_ = 0;   // since when; of clock_us_
-    Vote vote_in_flight_;
+    bool record_in_flight_ = false;
+    std::optional<Vote> vote_in_flight_;
+    bool admission_in_flight_ = false;
     Buffer vote_bytes_;
+    uint64_t boot_ = 0;
+    uint64_t admitted_at_ = 0;     // the entry that gives this node its vote back; 0: none
+    uint64_t admitted_term_ = 0;
+    std::map<uint32_t, uint64_t> readmitted_;  // by this leader: which boot of a member
     Buffer forwards_;              // this turn's: term, entries
     Buffer held_forwards_;         // peer, size, payload: while this leader hands over
     std::vector<ClientId> heard_;  // whose sessions the leader will be told of
@@ -290,7 +309,8 @@ private:
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied
     std::vector<ClientId> at_barrier_;                    // clients whose queue stands at one
 
-    Sessions local_;  // those that only this node knows
+    Sessions local_;           // those that only this node knows
+    bool local_idle_ = false;  // none of them could come back, for want of a quorum
 
     std::vector<std::unique_ptr<Client>> clients_;  // by ClientId
     uint32_t client_count_ = 0;
