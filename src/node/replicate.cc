@@ -354,6 +354,8 @@ void Core::notice_leader() {
             metrics_.election_ms.add(quorum_->election_us() / 1000);
         else if (before.leader == 0)
             metrics_.election_ms.add((clock_us_ - leaderless_us_) / 1000);
+        // A blank observer that was linked before the ensemble lived joins by this.
+        if (before.leader == 0 && links_ != nullptr) tell_status();
         if (lost_quorum_) end_read_only();
         lost_quorum_ = false;
     }
