@@ -32,6 +32,7 @@ std::string Core::log_directory() const {
 // Finds out who this node is, reads what it has, and stands for election.
 Result<void> Core::start() {
     now_us_ = started_us_ = last_turn_us_ = io_.now_us();
+    local_.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     node_number_ = config_.my_id > 0 ? static_cast<uint32_t>(config_.my_id) : 1;
     Result<bool> there = anything_there(io_, config_.data_dir, log_directory());
     if (!there) return there.error();
@@ -54,6 +55,7 @@ Result<void> Core::start() {
     } else if (several()) {
         start_blank();
         open_links();
+        metrics_.lookings = 1;
         return {};
     } else {
         uint8_t chance[16];
@@ -342,6 +344,7 @@ void Core::clocks() {
     }
     expire_handshakes();
     expire_sessions();
+    expire_local();
     reap();
     maybe_snapshot();
     if (config_.purge_interval_ms > 0 && now_us_ >= next_purge_us_) purge();

@@ -7,7 +7,8 @@
 //     replicate.cc  entries from the leader to the others, requests from them to the leader
 //     requests.cc   bytes -> frames -> requests -> proposals, or reads that wait their turn
 //     answers.cc    committed entries -> apply -> events, replies, the reads behind them
-//     words.cc      four-letter words
+//     local_sessions.cc  sessions that only this node knows, and read-only service
+//     words.cc, words_server.cc  four-letter words
 //
 // The turn, in order: disk work that is done, what peers sent, newly committed entries, what
 // clients sent, clocks, what peers are to be told, the log's next batch, and last the flush: one
@@ -80,6 +81,10 @@ struct Metrics {
     uint64_t reply_bytes_last = 0;
     uint64_t reply_bytes_max = 0;
     uint64_t reply_bytes_min = 0;
+    Summary proposal_bytes;  // of entries that this node made as the leader
+    uint64_t proposal_bytes_last = 0;
+    Summary election_ms;     // from losing a leader to having one
+    uint64_t lookings = 0;   // how often it was lost
 };
 
 // Keeps what clients can cause from filling the message log: one line a second of each kind.
@@ -259,6 +264,16 @@ private:
     void request_sync(Client& client, Pending pending, Bytes body);
     static bool admitted_when_full(int32_t op, Bytes body);
 
+    // local_sessions.cc
+    bool serves_read_only() const;
+    bool connect_local(Client& client, const ConnectRequest& asked);
+    void make_local(Client& client);
+    void make_global(Client& client, PendingKind kind);
+    void greet_local(Client& client);
+    void end_local(Client& client, const Pending& pending);
+    void expire_local();
+    void end_read_only();
+
     // words.cc: false if the letters are no word; else the answer, empty where there is none
     bool answer_word(std::string_view letters, const Client& client, Buffer& out);
 
@@ -267,6 +282,7 @@ private:
     void tell(const Entry& entry);
     void answer_origin(const Entry& entry, const Applied& applied);
     void answer_connect(Client& client, const Applied& applied);
+    void welcome(Client& client, const ConnectResponse& answer);
     void refuse_connect(Client& client);
     void answer_queue(Client& client);
     void pop(Client& client);
@@ -304,6 +320,7 @@ private:
         bool operator==(const Allegiance&) const = default;
     };
     Allegiance allegiance_;        // as it was noticed last
+    uint64_t led_since_us_ = 0;    // of clock_us_, while it leads
     bool severed_ = false;         // the link to the leader broke since
     bool lost_quorum_ = false;     // for so long that clients are sent away
     uint64_t leaderless_us_ = 0;   // since when; of clock_us_
@@ -335,6 +352,9 @@ private:
     uint64_t barrier_reached_ = 0;
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied
     std::vector<ClientId> at_barrier_;                    // clients whose queue stands at one
+
+    Sessions local_;           // those that only this node knows
+    bool local_idle_ = false;  // none of them could come back, for want of a quorum
 
     std::vector<std::unique_ptr<Client>> clients_;  // by ClientId
     uint32_t client_count_ = 0;

@@ -212,6 +212,7 @@ void Core::resume_forwards() {
 // ---- sessions that were heard
 
 void Core::hear(Client& client) {
+    if (client.local) return local_.touch(client.slot, clock_ms());
     if (client.slot != 0) state_->sessions.touch(client.slot, clock_ms());
     if (quorum_->role() == Role::leader || client.heard) return;
     client.heard = true;
@@ -363,7 +364,15 @@ void Core::notice_leader() {
     }
     if (now.leader == 0) {
         if (before.leader != 0) leaderless_us_ = clock_us_;
+        if (before.leader != 0) ++metrics_.lookings;
     } else {
+        if (now.leader == node_number_ && before.leader != node_number_)
+            metrics_.election_ms.add(quorum_->election_us() / 1000);
+        else if (before.leader == 0)
+            metrics_.election_ms.add((clock_us_ - leaderless_us_) / 1000);
+        // A blank observer that was linked before the ensemble lived joins by this.
+        if (before.leader == 0 && links_ != nullptr) tell_status();
+        if (lost_quorum_) end_read_only();
         lost_quorum_ = false;
     }
     if (now.leader != before.leader && links_ != nullptr) {
@@ -385,6 +394,7 @@ void Core::begin_to_lead() {
     propose_rules();
     state_->sessions.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     reaping_ = false;
+    led_since_us_ = clock_us_;
     readmitted_.clear();
     compared_.clear();
 }
