@@ -22,6 +22,7 @@ void Core::apply_committed() {
         reply_.clear();
         Applied applied = state_->apply(entry, reply_);
         ++metrics_.commits;
+        if (entry.op == entry_op::readmit) admit(entry);
         tell(entry);
         answer_origin(entry, applied);
     }

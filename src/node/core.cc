@@ -2,6 +2,7 @@
 
 #include "node/core.h"
 
+#include <cerrno>
 #include <cstring>
 
 namespace zk {
@@ -16,6 +17,7 @@ constexpr size_t reap_looks_per_tick = 2'000;
 constexpr uint32_t looks_max = 4;                // at the sockets, for more of a batch
 constexpr uint64_t snapshot_bytes_per_znode = 64;  // about, beside path and data
 constexpr uint64_t snapshot_retry_after_us = 10'000'000;
+constexpr uint64_t kept_bytes = 16u << 20;      // of the log in memory, for peers that lag
 constexpr uint64_t purge_ticket = uint64_t{1} << 63;  // none of the log's
 
 }  // namespace
@@ -62,14 +64,33 @@ Result<void> Core::start() {
     // clients; and before the log: a log whose ensemble nobody knows is of no use.
     Result<void> stored = store_record(io_, config_.data_dir, record_);
     if (!stored) return stored;
-    next_attach_ = record_.sequence << 32 | 1;
-    if (Result<void> done = recover(record->has_value()); !done) return done;
+    boot_ = record_.sequence;
+    next_attach_ = boot_ << 32 | 1;
+    Result<void> recovered = recover(record->has_value());
+    if (!recovered && recovered.error().code == EBADMSG && several())
+        recovered = recover_by_others(recovered.error());
+    if (!recovered) return recovered;
     if (several()) {
         open_links();
         return {};
     }
     taking_part_ = true;
     return lead();
+}
+
+// The disk lost what this node had, and the others have it too. First of all its vote goes: it cannot
+// know any more what it acknowledged.
+Result<void> Core::recover_by_others(const Error& damage) {
+    LOG(error, "%s", damage.text.c_str());
+    LOG(error, "this node begins anew, without a vote, and gets its data from the others; what is "
+               "damaged is kept as damaged.*");
+    record_.voteless = true;
+    record_.committed = record_.birth;
+    Result<void> done = store_record(io_, config_.data_dir, record_);
+    if (!done) return done;
+    done = set_aside(io_, config_.data_dir, log_directory());
+    if (!done) return done;
+    return recover(false);
 }
 
 // Nothing is known, not even the ensemble: there is a machine and a state, both empty.
@@ -85,7 +106,9 @@ Result<void> Core::recover(bool known) {
                                                 .log_directory = log_directory(),
                                                 .ensemble = record_.ensemble,
                                                 .seed = record_.seed,
-                                                .birth = record_.birth});
+                                                .birth = record_.birth,
+                                                .member = several(),
+                                                .committed = record_.committed});
     if (!found) return found.error();
     state_ = std::move(found->state);
     state_->limits.reply_bytes_max = config_.response_bytes_max;
@@ -104,14 +127,24 @@ Result<void> Core::recover(bool known) {
                   "are left out",
             static_cast<unsigned long long>(found->torn_bytes));
     Position last = found->log.last;
-    ASSERT(last.zxid == state_->zxid());
+    ASSERT(last.zxid >= state_->zxid());
+    Terms terms(found->snapshot.zxid, found->snapshot.term);
+    uint64_t term = found->snapshot.term;
+    for (const TermStart& next : found->terms) {
+        terms.append_to(next.zxid - 1, term);
+        term = next.term;
+    }
+    terms.append_to(last.zxid, term);
+    ASSERT(terms.last() == last.zxid);
+    ASSERT(terms.last_term() == last.term);
     log_ = std::make_unique<Log>(
         io_,
         LogOptions{.directory = log_directory(),
                    .segment_bytes = config_.segment_bytes,
                    .ensemble = record_.ensemble,
                    .sync = config_.force_sync,
-                   .slow_sync_us = static_cast<uint64_t>(config_.sync_warning_ms) * 1000},
+                   .slow_sync_us = static_cast<uint64_t>(config_.sync_warning_ms) * 1000,
+                   .kept_bytes = several() ? kept_bytes : 0},
         std::move(found->log));
     uint8_t chance[8];
     io_.random(chance);
@@ -122,8 +155,8 @@ Result<void> Core::recover(bool known) {
                       .election_us = static_cast<uint64_t>(config_.election_ms) * 1000},
         QuorumStart{.vote = {.term = record_.term, .member = record_.vote},
                     .voteless = record_.voteless,
-                    .terms = Terms(last.zxid, last.term),
-                    .committed = last.zxid,
+                    .terms = std::move(terms),
+                    .committed = state_->zxid(),
                     .electorate = configured_electorate()});
     return log_->open();
 }
@@ -179,8 +212,10 @@ bool Core::turn() {
     taken_.clear();
     resume_forwards();
     if (now_us_ - last_tick_us_ >= tick_us) clocks();
+    readmit();
     talk();
     notice_leader();
+    log_->set_committed(quorum_->committed());
     bool gathering = gather();
     if (!gathering) log_->flush();
     flush();

@@ -127,6 +127,7 @@ private:
     // core.cc
     std::string log_directory() const;
     Result<void> recover(bool known);
+    Result<void> recover_by_others(const Error& damage);
     void start_blank();
     Result<void> lead();
     void hear_peers();
@@ -192,6 +193,9 @@ private:
     void hear(Client& client);
     void tell_heard();
     bool take_heard(uint32_t peer, Bytes payload);
+    void readmit();
+    void admit(const Entry& entry);
+    bool admission_due() const;
     void write_vote();
     void vote_done(const DiskResult& result);
     void take_barriers();
@@ -254,6 +258,7 @@ private:
     struct PeerStatus {
         uint64_t ensemble = 0;
         uint64_t seed = 0;
+        uint64_t boot = 0;  // of its process; no two of a node have the same
         bool living = false;
     };
     std::map<uint32_t, PeerStatus> statuses_;  // of linked peers
@@ -269,8 +274,14 @@ private:
     bool severed_ = false;         // the link to the leader broke since
     bool lost_quorum_ = false;     // for so long that clients are sent away
     uint64_t leaderless_us_ = 0;   // since when; of clock_us_
-    Vote vote_in_flight_;
+    bool record_in_flight_ = false;
+    std::optional<Vote> vote_in_flight_;
+    bool admission_in_flight_ = false;
     Buffer vote_bytes_;
+    uint64_t boot_ = 0;
+    uint64_t admitted_at_ = 0;     // the entry that gives this node its vote back; 0: none
+    uint64_t admitted_term_ = 0;
+    std::map<uint32_t, uint64_t> readmitted_;  // by this leader: which boot of a member
     Buffer forwards_;              // this turn's: term, entries
     Buffer held_forwards_;         // peer, size, payload: while this leader hands over
     std::vector<ClientId> heard_;  // whose sessions the leader will be told of

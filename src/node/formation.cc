@@ -72,7 +72,8 @@ Result<void> Core::join(uint64_t ensemble, uint64_t seed, bool voteless) {
     record_.birth = several() ? several_first_zxid : 0;
     record_.voteless = voteless;
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored) return stored;
-    next_attach_ = record_.sequence << 32 | 1;
+    boot_ = record_.sequence;
+    next_attach_ = boot_ << 32 | 1;
     if (Result<void> done = recover(false); !done) return done;
     quorum_->tick(clock_us_);
     for (const auto& [peer, status] : statuses_) consider(peer);
@@ -88,13 +89,14 @@ void Core::tell_status(uint32_t peer) {
     Buffer& out = links_->begin(peer, FrameKind::status);
     out.u64(record_.ensemble);
     out.u64(record_.seed);
+    out.u64(boot_);
     out.boolean(living());
     links_->end(peer);
 }
 
 bool Core::take_status(uint32_t peer, Bytes payload) {
     Reader in(payload);
-    PeerStatus status{.ensemble = in.u64(), .seed = in.u64(), .living = in.boolean()};
+    PeerStatus status{.ensemble = in.u64(), .seed = in.u64(), .boot = in.u64(), .living = in.boolean()};
     if (!in.ok()) return false;
     statuses_[peer] = status;
     consider(peer);

@@ -238,13 +238,17 @@ bool Core::take_heard(uint32_t, Bytes payload) {
 // ---- votes on the disk
 
 void Core::write_vote() {
-    std::optional<Vote> vote = quorum_->vote_to_write();
-    if (!vote) return;
-    record_.term = vote->term;
-    record_.vote = vote->member;
-    record_.voteless = quorum_->voteless();
-    vote_in_flight_ = *vote;
-    vote_bytes_.clear();
+    if (record_in_flight_) return;
+    vote_in_flight_ = quorum_->vote_to_write();
+    admission_in_flight_ = admission_due();
+    if (!vote_in_flight_ && !admission_in_flight_) return;
+    if (vote_in_flight_) {
+        record_.term = vote_in_flight_->term;
+        record_.vote = vote_in_flight_->member;
+    }
+    record_.voteless = quorum_->voteless() && !admission_in_flight_;
+    record_.committed = log_->committed_durable();
+    record_in_flight_ = true;
     io_.submit(Lane::vote, vote_ticket, record_ops(config_.data_dir, record_, vote_bytes_));
 }
 
@@ -255,7 +259,46 @@ void Core::vote_done(const DiskResult& result) {
                          .code = result.error};
         return;
     }
-    quorum_->vote_written(vote_in_flight_);
+    record_in_flight_ = false;
+    if (vote_in_flight_) quorum_->vote_written(*vote_in_flight_);
+    if (!admission_in_flight_) return;
+    LOG(info, "this node has its vote again");
+    admitted_at_ = 0;
+    quorum_->readmitted();
+}
+
+// ---- members whose vote does not count (quorum.h, rule 5)
+
+// A leader's: who has all by now is admitted again, once for each of its processes.
+void Core::readmit() {
+    if (!quorum_->may_append()) return;
+    for (uint32_t peer : allies_) {
+        const Quorum::Progress& progress = *quorum_->progress(peer);
+        uint64_t boot = statuses_[peer].boot;
+        bool caught_up = progress.state == Quorum::Stream::stream &&
+                         progress.match >= quorum_->committed() && quorum_->committed() > 0;
+        if (!progress.voteless || !caught_up || readmitted_[peer] == boot) continue;
+        readmitted_[peer] = boot;
+        body_.clear();
+        body_.u32(peer);
+        body_.u64(boot);
+        propose({}, 0, entry_op::readmit, {}, body_.bytes());
+    }
+}
+
+void Core::admit(const Entry& entry) {
+    Reader in(entry.body);
+    uint32_t member = in.u32();
+    uint64_t boot = in.u64();
+    if (!in.ok() || member != node_number_ || boot != boot_) return;
+    admitted_at_ = entry.zxid;
+    admitted_term_ = entry.term;
+}
+
+// The entry is committed, durable here, and of the term that this node is in.
+bool Core::admission_due() const {
+    return admitted_at_ != 0 && quorum_->voteless() && admitted_term_ == quorum_->term() &&
+           log_->durable_zxid() >= admitted_at_;
 }
 
 // ---- barriers
@@ -326,6 +369,7 @@ void Core::begin_to_lead() {
     propose_rules();
     state_->sessions.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     reaping_ = false;
+    readmitted_.clear();
 }
 
 // Without a quorum for too long: clients had better try elsewhere.

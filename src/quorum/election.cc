@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
+
 namespace zk {
 
 namespace {
@@ -36,6 +38,11 @@ uint64_t Quorum::draw_us(uint64_t least, uint64_t most) {
     random_ ^= random_ >> 7;
     random_ ^= random_ << 17;
     return least + random_ % (most - least + 1);
+}
+
+void Quorum::forget_votes() {
+    voteless_ = true;
+    if (role_ != Role::follower) follow(vote_.term, 0);
 }
 
 bool Quorum::electable() const {
@@ -102,11 +109,11 @@ void Quorum::follow(uint64_t term, uint32_t leader) {
         vote_ = {.term = term, .member = 0};
         matched_ = committed_;
         acked_ = 0;
+        barrier_sent_ = 0;
     }
     if (leader != leader_ || role_ == Role::leader) {
         if (leader_ != 0 && leader == 0) leaderless_us_ = now_us_;
         if (leader != 0) {
-            matched_ = committed_;
             acked_ = 0;
             election_took_us_ = now_us_ - leaderless_us_;
         }
@@ -140,6 +147,9 @@ void Quorum::lost(uint32_t peer) {
     if (found == peers_.end()) return;
     reset(found->second);
     found->second.connected = false;
+    // Who comes back may be another process, that counts its barriers from the start again.
+    std::erase_if(barriers_, [&](const Barrier& barrier) { return barrier.peer == peer; });
+    std::erase_if(out_, [&](const Message& message) { return message.peer == peer; });
     if (peer == transfer_to_) transfer_to_ = 0, transfer_told_ = false;
     if (role_ != Role::follower || peer != leader_) return;
     follow(vote_.term, 0);
@@ -182,6 +192,7 @@ void Quorum::stand() {
     canvassing_ = false;
     barrier_sent_ = 0;
     vote_ = {.term = vote_.term + 1, .member = options_.self};
+    matched_ = committed_;
     votes_.clear();
     deadline_us_ = now_us_ + draw_us(options_.election_us, 2 * options_.election_us);
     electorate().each([&](uint32_t id) {
@@ -224,6 +235,7 @@ void Quorum::lead() {
     barrier_sent_ = 0;
     behind_since_us_ = now_us_;
     for (auto& [id, progress] : peers_) {
+        progress.match = 0;  // of an earlier term, when this log was another one
         reset(progress);
         progress.heard_us = now_us_;
     }
@@ -232,6 +244,7 @@ void Quorum::lead() {
 
 // Is the candidate's log at least as good as this one?
 bool Quorum::fresh_enough(const Message& asked) const {
+    if (mutated(Mutation::vote_for_shorter_log)) return true;
     if (asked.zxid_term != terms_.last_term()) return asked.zxid_term > terms_.last_term();
     return asked.zxid >= terms_.last();
 }
@@ -253,7 +266,8 @@ bool Quorum::newer_term(const Message& message) {
 }
 
 void Quorum::on_ask_prevote(const Message& asked) {
-    bool yes = !voteless_ && asked.term > vote_.term && fresh_enough(asked) &&
+    bool able = !voteless_ || mutated(Mutation::count_voteless);
+    bool yes = able && asked.term > vote_.term && fresh_enough(asked) &&
                !hears_leader(asked.peer);
     send(MessageKind::prevote, asked.peer,
          {.flag = yes, .term = yes ? asked.term : vote_.term});
@@ -271,8 +285,9 @@ void Quorum::on_prevote(const Message& message) {
 
 void Quorum::on_ask_vote(const Message& asked) {
     newer_term(asked);
-    bool yes = asked.term == vote_.term && !voteless_ && fresh_enough(asked) &&
-               (vote_.member == 0 || vote_.member == asked.peer);
+    bool able = !voteless_ || mutated(Mutation::count_voteless);
+    bool free = vote_.member == 0 || vote_.member == asked.peer || mutated(Mutation::vote_twice);
+    bool yes = able && free && asked.term == vote_.term && fresh_enough(asked);
     if (yes) {
         follow(vote_.term, leader_);
         vote_.member = asked.peer;
@@ -285,6 +300,15 @@ void Quorum::on_vote(const Message& message) {
     if (role_ != Role::candidate || canvassing_ || message.term != vote_.term) return;
     votes_[message.peer] = message.flag;
     count_votes();
+    if (role_ != Role::candidate || message.flag) return;
+    // Votes were split, as two stood at once: what cannot be won any more is not waited for.
+    bool open = electorate().majority([&](uint32_t id) {
+        auto answered = votes_.find(id);
+        if (answered != votes_.end()) return answered->second;
+        const Progress* peer = progress(id);
+        return id == options_.self || (peer != nullptr && peer->connected);
+    });
+    if (!open) deadline_us_ = std::min(deadline_us_, now_us_ + draw_us(0, lost_leader_us));
 }
 
 void Quorum::on_campaign(const Message& message) {

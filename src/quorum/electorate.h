@@ -6,8 +6,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
+
+#include "base/mutation.h"
 
 namespace zk {
 
@@ -22,14 +26,14 @@ struct Electorate {
     // Do those for whom `yes(id)` is true have a majority?
     template <typename Yes>
     bool majority(Yes&& yes) const {
-        return majority_of(voters, yes) && (outgoing.empty() || majority_of(outgoing, yes));
+        return majority_of(voters, yes) && (!joint() || majority_of(outgoing, yes));
     }
 
     // The highest position that a majority has, where `position(id)` is what each one has.
     template <typename At>
     uint64_t agreed(At&& position) const {
         uint64_t zxid = agreed_by(voters, position);
-        return outgoing.empty() ? zxid : std::min(zxid, agreed_by(outgoing, position));
+        return joint() ? std::min(zxid, agreed_by(outgoing, position)) : zxid;
     }
 
     // Calls `visit(id)` for each voter of either set, once.
@@ -41,6 +45,7 @@ struct Electorate {
     }
 
 private:
+    bool joint() const { return !outgoing.empty() && !mutated(Mutation::forget_joint_phase); }
     static bool holds(const std::vector<uint32_t>& ids, uint32_t id) {
         return std::binary_search(ids.begin(), ids.end(), id);
     }
@@ -56,7 +61,7 @@ private:
         if (ids.empty()) return 0;
         std::vector<uint64_t> all;
         for (uint32_t id : ids) all.push_back(position(id));
-        auto middle = all.begin() + static_cast<ptrdiff_t>(ids.size() / 2);
+        auto middle = all.begin() + static_cast<std::ptrdiff_t>(ids.size() / 2);
         std::nth_element(all.begin(), middle, all.end(), std::greater<>());
         return *middle;
     }

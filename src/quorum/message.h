@@ -9,13 +9,14 @@
 //     append          leader    zxid, zxid_term: the entry before the first; last: the last entry
 //                               (zxid: there is none); commit
 //     append_ack      peer      zxid: durable up to here; last: matches up to here; flag: voteless
-//     append_refused  peer      last: the `zxid` that does not match; zxid: try from here
+//     append_refused  peer      last: the `zxid` that does not match; zxid, zxid_term: try from
+//                               here, where the peer has an entry of this term
 //     ask_prevote     voter     term: the next one; zxid, zxid_term: the end of its log
 //     prevote         peer      flag: yes
 //     ask_vote        voter     zxid, zxid_term: the end of its log
 //     vote            peer      flag: yes
 //     campaign        leader    stand for election at once
-//     ask_barrier     peer      round: the asker's number
+//     ask_barrier     peer      round: the asker's number; flag: voteless
 //     barrier         leader    round: that number; zxid: who has applied it may answer
 //
 // `term` is the sender's own, in ask_prevote and in a prevote that says yes the one asked for.

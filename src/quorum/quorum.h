@@ -99,7 +99,7 @@ public:
     void needs_snapshot(uint32_t peer);
     void readmitted() { voteless_ = false; }
     // Rule 5: this member lost, or no longer trusts, what it had.
-    void forget_votes() { voteless_ = true; }
+    void forget_votes();
 
     // Hands over to the voter that is furthest, when it has all; meanwhile nothing is appended.
     // Given up after an election's time. False: there is nobody.
@@ -222,7 +222,7 @@ private:
     uint64_t deadline_us_ = 0;  // of patience with leader, or with the election
     uint64_t heard_leader_us_ = 0;
     uint64_t leaderless_us_ = 0;  // since when
-    uint64_t matched_ = 0;      // the log is the leader's up to here
+    uint64_t matched_ = 0;      // the log is that of this term's leader up to here
     uint64_t acked_ = 0;
     bool canvassing_ = false;   // candidate: prevotes are asked for, not votes
     uint64_t ask_again_us_ = 0;

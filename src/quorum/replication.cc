@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
+
 namespace zk {
 
 void Quorum::send(MessageKind kind, uint32_t peer, Message message) {
@@ -17,7 +19,8 @@ void Quorum::send(MessageKind kind, uint32_t peer, Message message) {
 
 // Rule 1: while the record is not on the disk nothing is said at all.
 bool Quorum::next_message(Message& message) {
-    if (vote_ != written_ || out_.empty()) return false;
+    if (vote_ != written_ && !mutated(Mutation::vote_unwritten)) return false;
+    if (out_.empty()) return false;
     message = out_.front();
     out_.pop_front();
     return true;
@@ -63,6 +66,7 @@ void Quorum::receive(const Message& message) {
     case MessageKind::append_ack: on_acknowledged(message); break;
     case MessageKind::append_refused: on_refused(message); break;
     case MessageKind::ask_barrier:
+        progress.voteless = message.flag;
         barriers_.push_back({.peer = message.peer, .number = message.round, .round = round_ + 1});
         settle_barriers();
         break;
@@ -99,26 +103,29 @@ void Quorum::on_heartbeat(const Message& message) {
 void Quorum::acknowledge(bool always) {
     if (role_ != Role::follower || leader_ == 0) return;
     uint64_t zxid = std::min(matched_, durable_);
+    if (mutated(Mutation::acknowledge_undurable)) zxid = matched_;
     if (zxid <= acked_ && !always) return;
     acked_ = std::max(acked_, zxid);
     send(MessageKind::append_ack, leader_, {.flag = voteless_, .zxid = zxid, .last = matched_});
 }
 
 Accepted Quorum::accept(const Message& append, std::span<const uint64_t> terms) {
-    if (append.term < vote_.term) {
+    if (append.term < vote_.term && !mutated(Mutation::accept_stale)) {
         // The old leader learns of the new term by it.
         send(MessageKind::append_refused, append.peer,
              {.zxid = terms_.last(), .last = append.zxid});
         return {};
     }
-    hear_leader(append);
+    if (!mutated(Mutation::accept_stale) || append.term >= vote_.term) hear_leader(append);
     // What is committed here is the leader's own in any case.
     std::optional<uint64_t> mine = terms_.at(append.zxid);
     bool fits = append.zxid <= committed_ || (mine && *mine == append.zxid_term);
+    if (mutated(Mutation::accept_unchecked)) fits = mine.has_value();
     if (!fits) {
         uint64_t hint = mine ? terms_.last_of(append.zxid_term) : terms_.last();
         hint = std::max(std::min(hint, append.zxid - 1), committed_);
-        send(MessageKind::append_refused, append.peer, {.zxid = hint, .last = append.zxid});
+        send(MessageKind::append_refused, append.peer,
+             {.zxid = hint, .zxid_term = *terms_.at(hint), .last = append.zxid});
         return {};
     }
     Accepted result{.good = true, .keep = terms_.last(), .first = append.zxid + 1};
@@ -213,7 +220,15 @@ void Quorum::cut_back(uint64_t zxid) {
     ASSERT(zxid >= durable_);
     ASSERT(zxid >= committed_);
     terms_.cut(zxid);
+    while (configs_.back().zxid > zxid && configs_.size() > 1) configs_.pop_back();
     if (term_start_ > zxid) term_start_ = 0;
+    for (auto& [id, progress] : peers_) {
+        if (progress.next <= zxid + 1) continue;
+        // Probed at an end that is no more; that answer is not waited for.
+        ASSERT(progress.state != Stream::stream);
+        progress.next = zxid + 1;
+        progress.probing = false;
+    }
 }
 
 void Quorum::needs_snapshot(uint32_t peer) { peers_[peer].state = Stream::snapshot; }
@@ -295,7 +310,10 @@ void Quorum::on_refused(const Message& message) {
     from.in_flight.clear();
     from.in_flight_bytes = 0;
     from.match = from.matched = std::min(from.match, message.zxid);
-    from.next = std::min({message.zxid, message.last - 1, terms_.last()}) + 1;
+    // What matches has at most the term that the peer has at its hint.
+    uint64_t hint = std::min({message.zxid, message.last - 1, terms_.last()});
+    if (hint > terms_.base()) hint = std::min(hint, terms_.last_of(message.zxid_term));
+    from.next = hint + 1;
 }
 
 // Rule 3.
@@ -304,9 +322,12 @@ void Quorum::advance() {
     uint64_t zxid = electorate().agreed([&](uint32_t id) -> uint64_t {
         if (id == options_.self) return durable_;
         const Progress* peer = progress(id);
-        return peer == nullptr || peer->voteless ? 0 : peer->match;
+        if (peer == nullptr) return 0;
+        return peer->voteless && !mutated(Mutation::count_voteless) ? 0 : peer->match;
     });
-    if (zxid < term_start_ || zxid <= committed_) return;
+    if (mutated(Mutation::commit_without_majority)) zxid = durable_;
+    if (zxid < term_start_ && !mutated(Mutation::commit_old_term)) return;
+    if (zxid <= committed_) return;
     committed_ = zxid;
     settle_barriers();
     after_commit();
@@ -357,7 +378,8 @@ void Quorum::ask_own_barrier() {
     if (leader_ == 0 || barrier_sent_ == barrier_asked_ || barrier_done_ == barrier_asked_) return;
     barrier_sent_ = barrier_asked_;
     if (role_ != Role::leader)
-        return send(MessageKind::ask_barrier, leader_, {.round = barrier_asked_});
+        return send(MessageKind::ask_barrier, leader_,
+                    {.flag = voteless_, .round = barrier_asked_});
     barriers_.push_back({.peer = options_.self, .number = barrier_asked_, .round = round_ + 1});
     settle_barriers();
 }
@@ -366,14 +388,16 @@ void Quorum::ask_own_barrier() {
 void Quorum::settle_barriers() {
     if (role_ != Role::leader || barriers_.empty()) return;
     bool known = term_start_ != 0 && committed_ >= term_start_;
+    if (mutated(Mutation::barrier_of_new_leader)) known = true;
     size_t kept = 0;
     for (const Barrier& barrier : barriers_) {
         bool leads = known && electorate().majority([&](uint32_t id) {
-            if (id == options_.self || id == barrier.peer) return true;
+            if (id == options_.self) return true;
             const Progress* peer = progress(id);
-            return peer != nullptr && !peer->voteless && peer->round >= barrier.round;
+            if (peer == nullptr || peer->voteless) return false;
+            return id == barrier.peer || peer->round >= barrier.round;
         });
-        if (!leads) {
+        if (!leads && !(known && mutated(Mutation::barrier_unconfirmed))) {
             round_wanted_ = round_wanted_ || barrier.round > round_;
             barriers_[kept++] = barrier;
         } else if (barrier.peer != options_.self) {

@@ -43,6 +43,13 @@ public:
         if (term != last_term() || runs_.empty()) runs_.push_back({.first = last_, .term = term});
     }
 
+    // All up to `last`, if there are any.
+    void append_to(uint64_t last, uint64_t term) {
+        if (last <= last_) return;
+        append(term);
+        last_ = last;
+    }
+
     // All after this one are gone.
     void cut(uint64_t zxid) {
         ASSERT(zxid >= base_);

@@ -122,7 +122,8 @@ Applied State::apply(const Entry& entry, Buffer& reply) {
 
 Applied State::run(const Entry& entry, Buffer& reply) {
     switch (entry.op) {
-    case entry_op::no_op: return {};
+    case entry_op::no_op:
+    case entry_op::readmit: return {};
     case entry_op::rules: {
         Reader in(entry.body);
         decode(in, rules);

@@ -33,8 +33,10 @@ Log::Log(Io& io, LogOptions options, LogStart start)
       durable_batch_(start.batch),
       window_(start.tail.empty() ? start.last : start.base, std::move(start.tail),
               options_.kept_bytes),
+      committed_(start.applied),
       appended_bytes_(start.bytes) {
     ASSERT(window_.last_zxid() == sealed_.zxid);
+    window_.release(start.applied);
 }
 
 Result<void> Log::open() {
@@ -107,6 +109,7 @@ void Log::activate(std::vector<DiskOp>& ops, uint64_t need, uint32_t& first_writ
                          .start = sealed_,
                          .batch_before = batch_,
                          .size = size,
+                         .committed = committed_,
                          .checksum = 0};
     header_bytes_.clear();
     encode(header_bytes_, header);
@@ -136,8 +139,8 @@ void Log::flush() {
     first_write_ = 0;
     size_t size = batch.bytes.size();
     // Room is kept for an end mark.
-    bool fits = active_ && offset_ + size + record_head_size <= segments_.back().size;
-    if (!fits) activate(ops, size + record_head_size, first_write_);
+    bool fits = active_ && offset_ + size + end_mark_size <= segments_.back().size;
+    if (!fits) activate(ops, size + end_mark_size, first_write_);
     seal(batch, false);
     std::string path = path_of(segments_.back().number);
     ops.push_back({.kind = DiskOpKind::write, .path = path, .to = {}, .offset = offset_, .size = 0,
@@ -160,10 +163,12 @@ void Log::submit(std::vector<DiskOp> ops) {
 void Log::end_mark() {
     ASSERT(idle());
     // No room for it is no harm: the log ends as after a crash.
-    if (!active_ || offset_ + record_head_size > segments_.back().size) return;
+    if (!active_ || offset_ + end_mark_size > segments_.back().size) return;
     LogBatch mark;
     mark.offsets.push_back(0);
     memset(mark.bytes.grow(record_head_size), 0, record_head_size);
+    mark.bytes.patch_u32(8, end_mark_size - record_head_size);
+    mark.bytes.u64(committed_);
     seal(mark, true);
     end_bytes_ = std::move(mark.bytes);
     std::string path = path_of(segments_.back().number);
@@ -172,7 +177,7 @@ void Log::end_mark() {
                    .data = end_bytes_.bytes()});
     ops.push_back({.kind = DiskOpKind::sync, .path = path, .to = {}, .offset = 0, .size = 0,
                    .data = {}});
-    offset_ += record_head_size;
+    offset_ += end_mark_size;
     first_write_ = 0;
     end_in_flight_ = true;
     submit(std::move(ops));
@@ -303,7 +308,7 @@ void Log::tick(uint64_t now_us) {
 
 void Log::truncate(uint64_t zxid) {
     ASSERT(zxid <= last_zxid());
-    ASSERT(zxid >= released_zxid());
+    ASSERT(zxid >= std::max(released_zxid(), committed_));
     if (zxid < sealed_.zxid) {
         // The disk has some of what is cut, or is about to: a new segment supersedes it. Not where
         // the segment before the active one ends with entries that stay.
@@ -314,9 +319,15 @@ void Log::truncate(uint64_t zxid) {
     window_.cut(zxid);
 }
 
+void Log::set_committed(uint64_t zxid) {
+    ASSERT(zxid <= last_zxid());
+    committed_ = std::max(committed_, zxid);
+}
+
 void Log::start_anew(const Position& last) {
     window_.start_anew(last);
     sealed_ = last;
+    committed_ = last.zxid;
     active_ = false;
     before_.open = false;
     cut_needed_ = false;
@@ -340,9 +351,9 @@ void Log::release(uint64_t zxid) {
     window_.release(zxid);
 }
 
-void Log::cut_back(std::vector<Entry>& cut, uint64_t committed) {
+void Log::cut_back(std::vector<Entry>& cut) {
     ASSERT(in_flight_ == 0);
-    uint64_t keep = std::max({durable_zxid(), released_zxid(), committed});
+    uint64_t keep = std::max({durable_zxid(), released_zxid(), committed_});
     for (uint64_t zxid = keep + 1; zxid <= last_zxid(); ++zxid) {
         cut.push_back(at(zxid));
         cut.back().ids = cut.back().body = {};
@@ -350,7 +361,7 @@ void Log::cut_back(std::vector<Entry>& cut, uint64_t committed) {
     if (keep < last_zxid()) window_.cut(keep);
     cut_needed_ = false;
     // They wait, and are tried no more often than a spare is made.
-    if (!window_.all_written() && !spare_ready_) flush_retry_us_ = now_us_ + spare_retry_after_us;
+    if (!window_.all_written()) flush_retry_us_ = now_us_ + spare_retry_after_us;
 }
 
 void Log::purge(uint64_t zxid) {

@@ -24,6 +24,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "base/io.h"
@@ -56,9 +57,10 @@ struct LogStart {
     uint64_t chain = 0;
     uint64_t seed = 0;  // its header's checksum
     uint64_t bytes = 0;  // of the entries after the snapshot
-    // Entries that are durable and not applied, and the last entry before them.
+    // Entries that are durable and not all applied, and the last entry before them.
     Position base;
     std::vector<LogBatch> tail;
+    uint64_t applied = 0;
 };
 
 class Log {
@@ -82,7 +84,7 @@ public:
     void tick(uint64_t now_us);
 
     // Cuts all after zxid, durable or not. Requires: zxid <= last_zxid(), and nothing of what is cut
-    // is released.
+    // is released or committed.
     void truncate(uint64_t zxid);
     // Forgets all. Requires: a snapshot of this place is durable; the log goes on behind it.
     void start_anew(const Position& last);
@@ -114,14 +116,21 @@ public:
 
     bool full() const { return full_; }
     bool cut_needed() const { return cut_needed_; }
-    // Takes back what is not durable, neither released, nor up to `committed`; such entries wait for
+    // Takes back what is neither durable nor committed; what is committed and not durable waits for
     // room. `cut` gets origin, session and op of each that is taken back; no views.
-    void cut_back(std::vector<Entry>& cut, uint64_t committed = 0);
+    void cut_back(std::vector<Entry>& cut);
     const Error* fatal() const { return fatal_ ? &*fatal_ : nullptr; }
 
     // A batch is on its way to the disk, and since when.
     bool writing() const { return in_flight_ != 0; }
     uint64_t writing_since_us() const { return writing_since_us_; }
+
+    // Entries up to here are committed: noted in the next header or end mark, for the next start.
+    // Requires: zxid <= last_zxid(); they are never cut.
+    void set_committed(uint64_t zxid);
+    // The part that may be noted elsewhere: behind a cut there may be others on the disk until new
+    // ones are durable.
+    uint64_t committed_durable() const { return std::min(committed_, durable_zxid()); }
 
     // Nothing is open, waiting or in flight.
     bool idle() const { return in_flight_ == 0 && window_.all_written(); }
@@ -185,6 +194,7 @@ private:
     Buffer end_bytes_;
     Buffer header_bytes_;
 
+    uint64_t committed_ = 0;
     uint64_t appended_bytes_ = 0;
 
     uint64_t next_ticket_ = 1;

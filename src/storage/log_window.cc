@@ -45,7 +45,7 @@ void LogBatch::cut(uint64_t zxid) {
     offsets.resize(left);
 }
 
-LogWindow::LogWindow(const Position& base, std::vector<LogBatch> tail, uint64_t kept_bytes_max)
+LogWindow::LogWindow(const Position& base, std::vector<LogBatch>&& tail, uint64_t kept_bytes_max)
     : base_(base), released_(base.zxid), kept_bytes_max_(kept_bytes_max) {
     for (LogBatch& batch : tail) {
         ASSERT(batch.first_zxid == last_zxid() + 1);

@@ -46,7 +46,7 @@ struct LogBatch {
 class LogWindow {
 public:
     // `tail`: entries after the base that are durable, and not applied.
-    LogWindow(const Position& base, std::vector<LogBatch> tail, uint64_t kept_bytes_max);
+    LogWindow(const Position& base, std::vector<LogBatch>&& tail, uint64_t kept_bytes_max);
 
     // The last entry before the first that is here.
     const Position& base() const { return base_; }

@@ -3,6 +3,7 @@
 #include "storage/recovery.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cinttypes>
 #include <cstring>
 
@@ -11,6 +12,8 @@
 namespace zk {
 
 namespace {
+
+constexpr size_t tail_batch_bytes = 256u << 10;
 
 // A segment as its header tells of it.
 struct Found {
@@ -45,8 +48,8 @@ Result<std::vector<Found>> find_segments(Io& io, const RecoveryOptions& options)
         if (header->ensemble != options.ensemble)
             return Error{.text = segment.path + ": it belongs to another ensemble"};
         if (header->number != *number)
-            return Error{.text = segment.path + ": its header says it is number " +
-                                 std::to_string(header->number)};
+            return damage(segment.path, 0, "its header says it is number " +
+                                               std::to_string(header->number));
         found.push_back(std::move(segment));
     }
     std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
@@ -55,7 +58,8 @@ Result<std::vector<Found>> find_segments(Io& io, const RecoveryOptions& options)
     for (size_t i = 1; i < found.size(); ++i)
         if (found[i].header.number != found[i - 1].header.number + 1)
             return Error{.text = options.log_directory + ": between " + found[i - 1].path +
-                                 " and " + found[i].path + " a file of the log is missing"};
+                                 " and " + found[i].path + " a file of the log is missing",
+                         .code = EBADMSG};
     return found;
 }
 
@@ -66,7 +70,7 @@ struct PassedOver {
 };
 
 Result<void> load_newest(Io& io, const RecoveryOptions& options, Recovered& recovered,
-                         Position& last, PassedOver& passed) {
+                         PassedOver& passed) {
     Result<std::vector<std::string>> names = io.list(options.data_directory);
     if (!names) return names.error();
     std::vector<uint64_t>& all = recovered.snapshots;
@@ -79,10 +83,10 @@ Result<void> load_newest(Io& io, const RecoveryOptions& options, Recovered& reco
         recovered.state = std::make_unique<State>(options.seed);
         Result<Position> loaded = load_snapshot(io, path, options.ensemble, *recovered.state);
         if (loaded && loaded->zxid != zxid)
-            loaded = Error{.text = path + ": it is a snapshot of zxid " + hex(loaded->zxid)};
+            loaded = damage(path, 0, "it is a snapshot of zxid " + hex(loaded->zxid));
         if (loaded) {
             recovered.snapshot_zxid = zxid;
-            last = *loaded;
+            recovered.snapshot = *loaded;
             return {};
         }
         LOG(warn, "%s; looking for an older snapshot", loaded.error().text.c_str());
@@ -90,7 +94,7 @@ Result<void> load_newest(Io& io, const RecoveryOptions& options, Recovered& reco
     }
     recovered.state = std::make_unique<State>(options.seed);
     recovered.state->format(options.birth);
-    last.zxid = options.birth;
+    recovered.snapshot.zxid = options.birth;
     return {};
 }
 
@@ -109,7 +113,7 @@ bool known(int32_t op) {
     if (op == static_cast<int32_t>(Op::create_session) || op == entry_op::no_op ||
         op == static_cast<int32_t>(Op::close_session) || op == entry_op::rules ||
         op == entry_op::attach_session || op == entry_op::membership ||
-        op == entry_op::reconfig)
+        op == entry_op::readmit || op == entry_op::reconfig)
         return true;
     const Command* command = find_command(op);
     return command != nullptr && command->write != nullptr;
@@ -129,40 +133,50 @@ Result<void> match(const Found& segment, const Position& snapshot, const Positio
     superseded = superseded || here.term < snapshot.term;
     if (superseded) return {};
     return Error{.text = segment.path + ": the snapshot of zxid " + hex(snapshot.zxid) +
-                         " was not taken of this log"};
+                         " was not taken of this log",
+                 .code = EBADMSG};
 }
 
+// The log's entries on their way: into the state as far as they are known to be committed, and into
+// the tail behind that.
+class Replay {
+public:
+    Replay(Recovered& recovered, uint64_t committed)
+        : recovered_(recovered), last_(recovered.snapshot), committed_(committed) {}
+
+    bool superseded() const { return superseded_; }
+
+    Result<SegmentEnd> read(Io& io, const Found& segment, const std::optional<Position>& until,
+                            LastBatch& last_batch);
+    // Applies what turned out to be committed, too.
+    void commit(uint64_t zxid);
+
+private:
+    Result<void> take(const Found& segment, const Entry& entry, uint64_t checksum, Bytes record);
+    void apply(const Entry& entry);
+
+    Recovered& recovered_;
+    Position last_;
+    uint64_t committed_;
+    bool superseded_ = false;
+    Buffer reply_;
+};
+
 // `last_batch` is filled in if this is the last segment.
-Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Position>& until,
-                          const Position& snapshot, Recovered& recovered, LastBatch& last_batch,
-                          bool& superseded) {
-    Result<void> fits = match(segment, snapshot, segment.header.start, superseded);
+Result<SegmentEnd> Replay::read(Io& io, const Found& segment, const std::optional<Position>& until,
+                                LastBatch& last_batch) {
+    Result<void> fits =
+        match(segment, recovered_.snapshot, segment.header.start, superseded_);
     if (!fits) return fits.error();
     Buffer bytes;
     Result<size_t> got = io.read_at(segment.path, 0, {bytes.grow(segment.size), segment.size});
     if (!got) return got.error();
     bytes.truncate(*got);
-    Buffer reply;
-    State& state = *recovered.state;
-    auto apply = [&](const Entry& entry, uint64_t checksum) -> Result<void> {
-        Position here{.term = entry.term, .zxid = entry.zxid, .checksum = checksum};
-        if (Result<void> good = match(segment, snapshot, here, superseded); !good) return good;
-        if (superseded || entry.zxid <= state.zxid()) return {};
-        if (entry.zxid != state.zxid() + 1)
-            return Error{.text = segment.path + ": the log goes on at zxid " + hex(entry.zxid) +
-                                 ", the state ends at " + hex(state.zxid())};
-        if (!known(entry.op))
-            return Error{.text = segment.path + ": the entry of zxid " + hex(entry.zxid) +
-                                 " is of kind " + std::to_string(entry.op) +
-                                 ", which this version does not know"};
-        reply.clear();
-        state.apply(entry, reply);
-        ++recovered.entries;
-        recovered.log.bytes += record_head_size + encoded_size(entry);
-        return {};
+    auto take_entry = [&](const Entry& entry, uint64_t checksum, Bytes record) {
+        return take(segment, entry, checksum, record);
     };
     Result<SegmentEnd> end =
-        read_segment(bytes.bytes(), segment.header, segment.path, until, apply);
+        read_segment(bytes.bytes(), segment.header, segment.path, until, take_entry);
     if (!end || until) return end;
     last_batch.offset = end->batch_offset;
     last_batch.bytes.append(
@@ -170,11 +184,75 @@ Result<SegmentEnd> replay(Io& io, const Found& segment, const std::optional<Posi
     return end;
 }
 
-// The log's part of recovery. `last`: of the snapshot.
+Result<void> Replay::take(const Found& segment, const Entry& entry, uint64_t checksum,
+                          Bytes record) {
+    Position here{.term = entry.term, .zxid = entry.zxid, .checksum = checksum};
+    Result<void> good = match(segment, recovered_.snapshot, here, superseded_);
+    if (!good) return good;
+    if (superseded_ || entry.zxid <= last_.zxid) return {};
+    if (entry.zxid != last_.zxid + 1)
+        return Error{.text = segment.path + ": the log goes on at zxid " + hex(entry.zxid) +
+                             ", the state ends at " + hex(last_.zxid),
+                     .code = EBADMSG};
+    if (!known(entry.op))
+        return Error{.text = segment.path + ": the entry of zxid " + hex(entry.zxid) +
+                             " is of kind " + std::to_string(entry.op) +
+                             ", which this version does not know"};
+    if (entry.term != last_.term)
+        recovered_.terms.push_back({.zxid = entry.zxid, .term = entry.term});
+    recovered_.log.bytes += record.size();
+    if (entry.zxid <= committed_) {
+        apply(entry);
+    } else {
+        std::vector<LogBatch>& tail = recovered_.log.tail;
+        if (tail.empty()) recovered_.log.base = last_;
+        if (tail.empty() || tail.back().bytes.size() >= tail_batch_bytes) {
+            tail.emplace_back();
+            tail.back().first_zxid = entry.zxid;
+        }
+        tail.back().offsets.push_back(static_cast<uint32_t>(tail.back().bytes.size()));
+        tail.back().bytes.append(record);
+    }
+    last_ = here;
+    return {};
+}
+
+void Replay::apply(const Entry& entry) {
+    reply_.clear();
+    recovered_.state->apply(entry, reply_);
+    ++recovered_.entries;
+}
+
+void Replay::commit(uint64_t zxid) {
+    for (const LogBatch& batch : recovered_.log.tail) {
+        for (uint64_t at = batch.first_zxid; at <= std::min(zxid, batch.last_zxid()); ++at) {
+            const uint8_t* record = batch.record(at);
+            Entry entry;
+            bool good = decode(Bytes(record + record_head_size, load_u32(record + 8)), entry);
+            ASSERT(good);
+            apply(entry);
+        }
+    }
+    recovered_.log.applied = recovered_.state->zxid();
+}
+
+// Up to where a member's entries are known to be committed before its log is read; a lone node's
+// all are.
+uint64_t known_committed(const RecoveryOptions& options, const std::vector<Found>& segments) {
+    if (!options.member) return ~uint64_t{0};
+    uint64_t committed = options.committed;
+    for (const Found& segment : segments)
+        committed = std::max(committed, segment.header.committed);
+    return committed;
+}
+
+// The log's part of recovery.
 Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<Found>& segments,
-                      const Position& last, Recovered& recovered, LastBatch& last_batch) {
+                      Recovered& recovered, LastBatch& last_batch) {
     LogStart& log = recovered.log;
+    const Position& last = recovered.snapshot;
     log.last = last;
+    log.applied = last.zxid;
     if (segments.empty()) {
         if (last.zxid == options.birth) return {};
         return Error{.text = options.log_directory + ": there is no log here, but a snapshot in " +
@@ -185,10 +263,11 @@ Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<
     if (segments[0].header.start.zxid > last.zxid)
         return Error{.text = segments[0].path + ": the log begins after zxid " +
                              hex(segments[0].header.start.zxid) +
-                             ", but the newest good snapshot is of zxid " + hex(last.zxid)};
+                             ", but the newest good snapshot is of zxid " + hex(last.zxid),
+                     .code = EBADMSG};
     std::vector<std::optional<Position>> until = stops(segments);
     SegmentEnd end;
-    bool superseded = false;
+    Replay replay(recovered, known_committed(options, segments));
     for (size_t i = 0; i < segments.size(); ++i) {
         const Found& segment = segments[i];
         log.segments.push_back({.number = segment.header.number,
@@ -198,13 +277,13 @@ Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<
         bool skip = until[i] && (until[i]->zxid <= last.zxid ||
                                  until[i]->zxid <= segment.header.start.zxid);
         if (skip) continue;
-        Result<SegmentEnd> read =
-            replay(io, segment, until[i], last, recovered, last_batch, superseded);
+        Result<SegmentEnd> read = replay.read(io, segment, until[i], last_batch);
         if (!read) return read.error();
         end = *read;
     }
+    replay.commit(end.committed);
     // A snapshot may be newer than the log's end, which then starts anew behind it.
-    bool snapshot_newer = end.last.zxid < last.zxid || superseded;
+    bool snapshot_newer = end.last.zxid < last.zxid || replay.superseded();
     if (!snapshot_newer) log.last = end.last;
     log.batch = end.batch;
     recovered.torn_bytes = end.torn_bytes;
@@ -254,19 +333,19 @@ bool apache_name(const std::string& name) {
 
 Result<Recovered> recover(Io& io, const RecoveryOptions& options) {
     Recovered recovered;
-    Position last;
     PassedOver passed;
-    if (Result<void> loaded = load_newest(io, options, recovered, last, passed); !loaded)
+    if (Result<void> loaded = load_newest(io, options, recovered, passed); !loaded)
         return loaded.error();
     Result<std::vector<Found>> found = find_segments(io, options);
     if (!found) return found.error();
     LastBatch last_batch;
-    Result<void> read = read_log(io, options, *found, last, recovered, last_batch);
+    Result<void> read = read_log(io, options, *found, recovered, last_batch);
     if (!read) return read.error();
     // A snapshot is taken of what is durable: the log alone must get there too.
     if (passed.zxid > recovered.log.last.zxid)
         return Error{.text = passed.why + "; without it there is nothing after zxid " +
-                             hex(recovered.log.last.zxid)};
+                             hex(recovered.log.last.zxid),
+                     .code = EBADMSG};
     if (Result<void> synced = sync_what_was_read(io, options, *found, last_batch);
         !synced)
         return synced.error();
@@ -291,11 +370,40 @@ Result<bool> anything_there(Io& io, const std::string& data_directory,
     return ours;
 }
 
+Result<void> set_aside(Io& io, const std::string& data_directory,
+                       const std::string& log_directory) {
+    std::vector<std::string> directories{log_directory};
+    if (data_directory != log_directory) directories.push_back(data_directory);
+    for (const std::string& directory : directories) {
+        Result<std::vector<std::string>> names = io.list(directory);
+        if (!names) return names.error();
+        std::vector<DiskOp> ops;
+        auto add = [&](DiskOpKind kind, const std::string& path, std::string to) {
+            ops.push_back({.kind = kind, .path = path, .to = std::move(to), .offset = 0,
+                           .size = 0, .data = {}});
+        };
+        for (const std::string& name : *names)
+            if (name.starts_with("damaged.")) add(DiskOpKind::remove, directory + "/" + name, {});
+        // The log before the snapshots, and its oldest part first: what a crash leaves of them does
+        // not look whole.
+        for (const std::string& name : *names)
+            if (segment_number(name) || snapshot_zxid(name))
+                add(DiskOpKind::rename, directory + "/" + name, directory + "/damaged." + name);
+        add(DiskOpKind::sync_dir, directory, {});
+        DiskResult done = io.run(ops);
+        if (done.error != 0)
+            return Error{.text = ops[done.failed_op].path + ": " + strerror(done.error),
+                         .code = done.error};
+    }
+    return {};
+}
+
 void remove_leftovers(Io& io, const std::string& directory) {
     Result<std::vector<std::string>> names = io.list(directory);
     if (!names) return;
     for (const std::string& name : *names) {
-        bool made_by_us = name.starts_with("snapshot.") || name.starts_with("vote.");
+        bool made_by_us = name.starts_with("snapshot.") || name.starts_with("vote.") ||
+                          name.starts_with("received.");
         if (!name.starts_with("spare.") && !(made_by_us && name.ends_with(".tmp"))) continue;
         DiskOp op{.kind = DiskOpKind::remove, .path = directory + "/" + name, .to = {},
                   .offset = 0, .size = 0, .data = {}};

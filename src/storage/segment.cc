@@ -2,6 +2,8 @@
 
 #include "storage/segment.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -66,11 +68,12 @@ size_t used_bytes(Bytes bytes) {
     return end;
 }
 
-Error damage(const std::string& path, size_t offset, const std::string& what) {
-    return Error{.text = path + ": damaged at offset " + std::to_string(offset) + ": " + what};
-}
-
 }  // namespace
+
+Error damage(const std::string& path, uint64_t offset, const std::string& what) {
+    return Error{.text = path + ": damaged at offset " + std::to_string(offset) + ": " + what,
+                 .code = EBADMSG};
+}
 
 std::string segment_name(uint64_t number) {
     char name[32];
@@ -99,6 +102,7 @@ void encode(Buffer& out, SegmentHeader& header) {
     out.u64(header.start.checksum);
     out.u64(header.batch_before);
     out.u64(header.size);
+    out.u64(header.committed);
     header.checksum = hash64(out.bytes().subspan(start));
     out.u64(header.checksum);
     ASSERT(out.size() - start == segment_header_size);
@@ -124,6 +128,7 @@ Result<SegmentHeader> decode_segment_header(Bytes bytes, const std::string& path
     header.start.checksum = in.u64();
     header.batch_before = in.u64();
     header.size = in.u64();
+    header.committed = in.u64();
     header.checksum = in.u64();
     if (header.checksum != hash64(bytes.first(segment_header_size - 8)))
         return damage(path, 0, "the header's checksum does not hold");
@@ -149,7 +154,9 @@ const char* misplaced(const Record& record, const SegmentEnd& end, Entry& entry)
     uint64_t batch = end.batch_ended ? end.batch + 1 : end.batch;
     if (record.batch != batch) return "its batch does not follow";
     uint32_t kind = record.kind & ~uint32_t{record_last_of_batch};
-    if (kind == record_end) return nullptr;
+    if (kind == record_end)
+        return record.payload.size() + record_head_size == end_mark_size ? nullptr
+                                                                         : "it is no end mark";
     if (kind != record_entry || !decode(record.payload, entry)) return "it is no entry";
     if (entry.zxid != end.last.zxid + 1 || entry.term < end.last.term)
         return "its zxid does not follow";
@@ -171,15 +178,14 @@ Result<SegmentEnd> judge_end(Bytes file, const SegmentHeader& header, const std:
 
 }  // namespace
 
-Result<SegmentEnd> read_segment(
-    Bytes file, const SegmentHeader& header, const std::string& path,
-    const std::optional<Position>& until,
-    const std::function<Result<void>(const Entry& entry, uint64_t checksum)>& entry_found) {
+Result<SegmentEnd> read_segment(Bytes file, const SegmentHeader& header, const std::string& path,
+                                const std::optional<Position>& until, const TakeEntry& take) {
     SegmentEnd end{.last = header.start,
                    .chain = header.start.checksum,
                    .batch = header.batch_before,
                    .offset = segment_header_size,
                    .batch_offset = segment_header_size,
+                   .committed = header.committed,
                    .torn_bytes = 0,
                    .batch_ended = true};
     if (file.size() < header.size)
@@ -201,11 +207,14 @@ Result<SegmentEnd> read_segment(
             return damage(path, end.offset, why);
         bool is_entry = (record->kind & 0xff) == record_entry;
         if (is_entry) {
-            if (Result<void> taken = entry_found(entry, record->checksum); !taken)
+            Bytes whole = file.subspan(end.offset, record_head_size + record->length);
+            if (Result<void> taken = take(entry, record->checksum, whole); !taken)
                 return taken.error();
             end.last.term = entry.term;
             end.last.zxid = entry.zxid;
             end.last.checksum = record->checksum;
+        } else {
+            end.committed = std::max(end.committed, load_u64(record->payload.data()));
         }
         if (end.batch_ended) end.batch_offset = end.offset;
         end.chain = record->checksum;

@@ -2,7 +2,8 @@
 //
 // Layer 3. Holds no state. A segment `log.<number>` is one preallocated file:
 //
-//     header   magic  format  ensemble  number  salt  where it starts  batch before  size  checksum
+//     header   magic  format  ensemble  number  salt  where it starts  batch before  size
+//              committed  checksum
 //     record   u64 checksum | u32 length | u16 tag | u16 kind | u64 batch | u64 chain | payload
 //     record   ...
 //     zeros    up to the end
@@ -16,6 +17,9 @@
 // nothing of a later batch stands behind it; else it is damage, and the log must not be used as if
 // it ended there. A file gets its name `log.*` only when its header is synced, so a bad header is
 // always damage. An end mark, a batch of its own, proves all that is before it.
+//
+// Header and end mark say up to where entries were known to be committed when they were written. The
+// header is a promise for its own segment and all before it: what they superseded is not meant.
 //
 // A segment that has a successor ends exactly where the successor says it starts; what may stand
 // behind that was superseded. So a tail is cut, torn or in conflict, by starting a new segment.
@@ -48,12 +52,14 @@ struct SegmentHeader {
     Position start;
     uint64_t batch_before = 0;
     uint64_t size = 0;      // of the file; one that is shorter was cut
+    uint64_t committed = 0;
     uint64_t checksum = 0;  // of the above; seeds those of the records
 };
 
-inline constexpr size_t segment_header_size = 88;
+inline constexpr size_t segment_header_size = 96;
 inline constexpr size_t record_head_size = 32;
-inline constexpr uint32_t log_format = 1;
+inline constexpr size_t end_mark_size = record_head_size + 8;
+inline constexpr uint32_t log_format = 2;
 
 enum RecordKind : uint32_t { record_entry = 1, record_end = 2, record_last_of_batch = 0x100 };
 
@@ -76,15 +82,22 @@ struct SegmentEnd {
     uint64_t batch = 0;        // of that record
     uint64_t offset = 0;       // behind it
     uint64_t batch_offset = 0;  // where its batch begins
+    uint64_t committed = 0;     // as header or end mark say
     uint64_t torn_bytes = 0;   // behind that, up to the last byte that is not zero
     bool batch_ended = true;   // the last good record was the last of its batch
 };
 
+// What is damaged, and where. Its code is EBADMSG: a member of an ensemble can be repaired by the
+// others.
+Error damage(const std::string& path, uint64_t offset, const std::string& what);
+
+// Gets each entry, the checksum of its record, and the whole record, head and all.
+using TakeEntry =
+    std::function<Result<void>(const Entry& entry, uint64_t checksum, Bytes record)>;
+
 // Reads the records of a whole file. `until`: where the successor starts; nothing: this is the last
-// segment. Each entry is handed to `entry`, with the checksum of its record.
-Result<SegmentEnd> read_segment(
-    Bytes file, const SegmentHeader& header, const std::string& path,
-    const std::optional<Position>& until,
-    const std::function<Result<void>(const Entry& entry, uint64_t checksum)>& entry);
+// segment.
+Result<SegmentEnd> read_segment(Bytes file, const SegmentHeader& header, const std::string& path,
+                                const std::optional<Position>& until, const TakeEntry& take);
 
 }  // namespace zk

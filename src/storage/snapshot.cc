@@ -19,10 +19,6 @@ constexpr size_t trailer_size = 16;
 constexpr size_t chunk_size = 1u << 20;
 constexpr uint32_t section_footer = ~0u;
 
-Error damage(const std::string& path, uint64_t offset, const std::string& what) {
-    return Error{.text = path + ": damaged at offset " + std::to_string(offset) + ": " + what};
-}
-
 uint64_t chunk_checksum(uint64_t seed, uint64_t number, uint32_t section, Bytes payload) {
     return hash64(payload, seed ^ (number << 32) ^ section);
 }

@@ -25,7 +25,7 @@ struct Written {
 Written write_log(Reader& in) {
     Written log;
     log.header = {.ensemble = 1, .number = 1, .salt = 5, .start = {}, .batch_before = 0, .size = 0,
-                  .checksum = 0};
+                  .committed = 0, .checksum = 0};
     encode(log.file, log.header);
     uint64_t previous = 0;
     for (uint64_t batch = 1; batch <= 8; ++batch) {
@@ -63,7 +63,7 @@ void damage_and_read(Reader in) {
     size_t read = 0;
     Result<SegmentEnd> end = read_segment(
         log.file.bytes(), log.header, "fuzz", std::nullopt,
-        [&](const Entry& entry, uint64_t) -> Result<void> {
+        [&](const Entry& entry, uint64_t, Bytes) -> Result<void> {
             if (read >= log.bodies.size() || entry.body.size() != 1) abort();
             if (entry.zxid != read + 1 || entry.body[0] != log.bodies[read]) abort();
             ++read;
@@ -89,6 +89,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                          .start = {},
                          .batch_before = 0,
                          .size = 0,
+                         .committed = 0,
                          .checksum = 0};
     Buffer file;
     encode(file, header);
@@ -116,7 +117,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     uint64_t last = 0;
     Result<SegmentEnd> end = read_segment(
         file.bytes(), header, "fuzz", std::nullopt,
-        [&](const Entry& entry, uint64_t) -> Result<void> {
+        [&](const Entry& entry, uint64_t, Bytes) -> Result<void> {
             if (entry.zxid != last + 1) abort();
             last = entry.zxid;
             return {};

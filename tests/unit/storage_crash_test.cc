@@ -7,7 +7,8 @@
 //
 // Half of them live in an ensemble: entries are committed before or after they are durable here,
 // tails that are not are cut, and snapshots come from peers. A start may then find a log as it was
-// before a cut, but not once an entry that was appended after the cut was durable.
+// before a cut, but not once an entry that was appended after the cut was durable; and it applies
+// nothing that is not committed. What is committed and was lost here comes again from the others.
 //
 // A failing seed is printed; SEED=n runs it alone, SEEDS=n the first n.
 
@@ -26,6 +27,7 @@ namespace {
 
 constexpr uint64_t ensemble = 7;
 constexpr uint64_t state_seed = 9;
+constexpr int64_t session = (1 << 16) | 5;  // made by the first entry; all others are its writes
 
 class Life {
 public:
@@ -33,6 +35,7 @@ public:
         io_.can_crash = true;
         options_ = {.data_directory = "d", .log_directory = "d", .ensemble = ensemble,
                     .seed = state_seed};
+        options_.member = member_;
         segment_bytes_ = 512u << random(5);
         start();
     }
@@ -102,13 +105,24 @@ private:
 
     void commit(uint64_t zxid) {
         Buffer reply;
+        if (zxid > committed_.size())
+            committed_.insert(committed_.end(),
+                              appended_.begin() + static_cast<ptrdiff_t>(committed_.size()),
+                              appended_.begin() + static_cast<ptrdiff_t>(zxid));
+        log_->set_committed(std::min(committed_.size(), log_->last_zxid()));
+        options_.committed = log_->committed_durable();
         for (; state_->zxid() < zxid; reply.clear())
             state_->apply(log_->at(state_->zxid() + 1), reply);
         log_->release(state_->zxid());
     }
 
     void truncate() {
-        uint64_t zxid = state_->zxid() + random(log_->last_zxid() - state_->zxid() + 1);
+        uint64_t least = std::min(committed_.size(), log_->last_zxid());
+        truncate(least + random(log_->last_zxid() - least + 1));
+        if (random(3) > 0) append();
+    }
+
+    void truncate(uint64_t zxid) {
         older_.push_back(appended_);
         appended_.resize(zxid);
         known_ = std::min(known_, zxid);
@@ -116,21 +130,37 @@ private:
         ++term_;
         log_->truncate(zxid);
         if (log_->last_zxid() != zxid) fail("cut elsewhere");
-        if (random(3) > 0) append();
+    }
+
+    // What the leader does to this log: all that differs from what is committed is cut.
+    void reconcile() {
+        uint64_t both = same(appended_, committed_);
+        if (both < state_->zxid()) return fail("applied what was not committed");
+        if (both < std::min(committed_.size(), appended_.size())) truncate(both);
+    }
+
+    static uint64_t same(const std::vector<std::string>& one,
+                         const std::vector<std::string>& other) {
+        uint64_t count = 0;
+        uint64_t both = std::min(one.size(), other.size());
+        while (count < both && one[count] == other[count]) ++count;
+        return count;
     }
 
     // A snapshot from a peer: what is committed here, and entries that this node never saw.
     void receive() {
-        std::vector<std::string> before = appended_;
-        std::vector<std::string> after = appended_;
-        after.resize(state_->zxid() + random(log_->last_zxid() - state_->zxid() + 1));
+        std::vector<std::string> after = committed_;
+        for (uint64_t i = random(3); i > 0 && after.size() < appended_.size(); --i)
+            after.push_back(appended_[after.size()]);
         ++term_;
         for (uint64_t i = random(5) + 1; i > 0; --i) after.push_back(make_entry(after.size() + 1));
         std::unique_ptr<State> state = state_of(after);
         Position last{.term = term_, .zxid = after.size(), .checksum = dice_()};
         int done = write_file(*state, last);
-        if (done == 0) return;
+        committed_ = after;
+        if (done == 0) return reconcile();
         if (done < 0) {
+            known_ = std::min(known_, same(appended_, after));  // it may have come to be
             older_.push_back(std::move(after));
             ++term_;
             return restart(random(2) == 0);
@@ -154,32 +184,46 @@ private:
             Entry entry;
             decode(as_bytes(bytes), entry);
             reply.clear();
-            state->apply(entry, reply);
+            CHECK(state->apply(entry, reply).err == Err::ok);
         }
         return state;
     }
 
     std::string make_entry(uint64_t zxid) {
+        Entry entry{.term = term_, .zxid = zxid, .time_ms = static_cast<int64_t>(random(uint64_t{1} << 40)),
+                    .origin = {}, .session = 0, .op = static_cast<int32_t>(Op::create_session),
+                    .ids = {}, .body = {}};
+        Buffer body;
+        Buffer encoded;
+        if (zxid == 1) {
+            std::string password(password_size, static_cast<char>(random(256)));
+            password[0] = static_cast<char>(random(256));
+            encode(body, NewSession{.timeout_ms = 4000, .chance = 5,
+                                    .password = as_bytes(password)});
+            entry.body = body.bytes();
+            encode(encoded, entry);
+            return std::string(encoded.text());
+        }
         std::string path = "/n" + std::to_string(zxid);
         std::string data(random(10) == 0 ? random(3000) : random(60),
                          static_cast<char>('a' + random(26)));
         Buffer acls;
         Acl all{.perms = 31, .scheme = "world", .id = "anyone"};
         write_acls(acls, {&all, 1});
-        Buffer body;
         encode(body, CreateRequest{.path = path, .data = as_bytes(data), .acls = acls.bytes()},
                false);
-        Entry entry{.term = term_, .zxid = zxid, .time_ms = static_cast<int64_t>(random(1000)),
-                    .origin = {}, .session = 0, .op = static_cast<int32_t>(Op::create), .ids = {},
-                    .body = body.bytes()};
-        Buffer encoded;
+        entry.session = session;
+        entry.op = static_cast<int32_t>(Op::create);
+        entry.body = body.bytes();
         encode(encoded, entry);
         return std::string(encoded.text());
     }
 
     void append() {
         for (uint64_t i = random(4) + 1; i > 0; --i) {
-            appended_.push_back(make_entry(log_->last_zxid() + 1));
+            uint64_t last = log_->last_zxid();
+            appended_.push_back(last < committed_.size() ? committed_[last]
+                                                         : make_entry(last + 1));
             Entry entry;
             decode(as_bytes(appended_.back()), entry);
             if (random(2) == 0)
@@ -242,8 +286,13 @@ private:
         }
         if (!good_ || !log_->idle()) return;
         log_->end_mark();
-        work(Lane::log, random(3));
-        if (good_) restart(random(2) == 0);
+        bool marked = !log_->idle();
+        bool whole = random(2) == 0;
+        work(Lane::log, whole ? 2 : random(2));
+        if (!good_) return;
+        uint64_t applied = whole && io_.fail_after < 0 ? state_->zxid() : 0;
+        restart(random(2) == 0);
+        if (good_ && state_->zxid() < applied && marked) fail("the end mark's word does not count");
     }
 
     void restart(bool power_lost) {
@@ -262,28 +311,42 @@ private:
         if (!found) return fail("refused: " + found.error().text);
         state_ = std::move(found->state);
         snapshots_ = found->snapshots;
-        check();
         ++term_;
         log_ = std::make_unique<Log>(io_,
                                      LogOptions{.directory = "d", .segment_bytes = segment_bytes_,
                                                 .ensemble = ensemble,
                                                 .kept_bytes = random(2) * random(4000)},
                                      std::move(found->log));
-        if (log_->last_zxid() != state_->zxid()) fail("log and state differ in their end");
+        if (!member_ && log_->last_zxid() != state_->zxid())
+            fail("log and state differ in their end");
+        check();
         if (Result<void> opened = log_->open(); !opened) fail("refused: " + opened.error().text);
+        if (member_ && good_) reconcile();
+    }
+
+    // Is it this log that was found?
+    bool found(const std::vector<std::string>& entries) {
+        if (entries.size() < log_->last_zxid()) return false;
+        appended_.assign(entries.begin(),
+                         entries.begin() + static_cast<ptrdiff_t>(state_->zxid()));
+        if (state_of(appended_)->digest() != state_->digest()) return false;
+        for (uint64_t zxid = state_->zxid() + 1; zxid <= log_->last_zxid(); ++zxid) {
+            if (as_text(log_->bytes_of(zxid)) != entries[zxid - 1]) return false;
+            appended_.push_back(entries[zxid - 1]);
+        }
+        return true;
     }
 
     void check() {
-        uint64_t zxid = state_->zxid();
+        uint64_t zxid = log_->last_zxid();
         if (zxid < known_) return fail("lost: knew " + std::to_string(known_) + ", found " +
                                        std::to_string(zxid));
+        if (state_->zxid() < std::min(options_.committed, zxid))
+            fail("not all is applied that is known to be committed");
+        if (member_ && state_->zxid() > committed_.size()) fail("applied too much");
         older_.push_back(std::move(appended_));
-        auto found = std::find_if(older_.begin(), older_.end(), [&](const auto& entries) {
-            if (entries.size() < zxid) return false;
-            appended_.assign(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(zxid));
-            return state_of(appended_)->digest() == state_->digest();
-        });
-        if (found == older_.end()) return fail("another state than was appended");
+        if (std::none_of(older_.begin(), older_.end(), [&](auto& log) { return found(log); }))
+            return fail("another log than was appended");
         older_.clear();
         known_ = zxid;
     }
@@ -298,6 +361,7 @@ private:
     std::vector<std::string> appended_;  // by zxid, from 1 on
     std::vector<std::vector<std::string>> older_;  // logs that a start may find, too
     uint64_t cut_at_ = 0;
+    std::vector<std::string> committed_;  // by the ensemble
     std::vector<uint64_t> snapshots_;
     uint64_t known_ = 0;  // somebody has heard of all up to here
     uint64_t term_ = 0;

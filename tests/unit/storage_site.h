@@ -18,6 +18,7 @@ template <typename Disk>
 struct StorageSite {
     std::string log_directory;
     uint64_t segment_bytes;
+    uint64_t kept_bytes = 0;
     Disk io;
     std::unique_ptr<State> state;
     std::unique_ptr<Log> log;
@@ -43,7 +44,8 @@ struct StorageSite {
         log = std::make_unique<Log>(io,
                                     LogOptions{.directory = log_directory,
                                                .segment_bytes = segment_bytes,
-                                               .ensemble = ensemble},
+                                               .ensemble = ensemble,
+                                               .kept_bytes = kept_bytes},
                                     std::move(found->log));
         return log->open();
     }
