@@ -64,6 +64,7 @@ public:
     bool gone = false;           // closed; only its watches are left to forget
     bool heard = false;          // in Core's list of those whose session the leader is told of
     bool needs_leader = false;   // its next frame waits for one
+    bool changing = false;       // waits for a reconfig: its entry is not the last that it takes
     bool at_barrier = false;     // in Core's list of those whose queue begins with a sync
     uint32_t writes = 0;         // in the queue, that wait for their entry
     int64_t seen = 0;            // the zxid its connect request said
