@@ -67,7 +67,9 @@ Result<void> Core::start() {
     if (!stored) return stored;
     boot_ = record_.sequence;
     next_attach_ = boot_ << 32 | 1;
-    Result<void> recovered = recover(record->has_value());
+    Result<void> recovered =
+        record_.distrusted ? recover_by_others({.text = "the state of this server was found wrong"})
+                           : recover(record->has_value());
     if (!recovered && recovered.error().code == EBADMSG && several())
         recovered = recover_by_others(recovered.error());
     if (!recovered) return recovered;
@@ -94,6 +96,11 @@ Result<void> Core::recover_by_others(const Error& damage) {
     if (!done) return done;
     done = set_aside(io_, config_.data_dir, log_directory());
     if (!done) return done;
+    if (record_.distrusted) {
+        record_.distrusted = false;
+        done = store_record(io_, config_.data_dir, record_);
+        if (!done) return done;
+    }
     return recover(false);
 }
 
@@ -332,6 +339,7 @@ void Core::clocks() {
     if (stage_ != StopStage::running) return;
     hear_waiting();
     tell_heard();
+    if (links_ != nullptr) tell_digests();
     check_grace();
     if (rules_cut_ && !log_->full() && quorum_->may_append()) {
         rules_cut_ = false;
@@ -609,7 +617,7 @@ Standing Core::standing() const {
             .applied_term = state_->term(),
             .digest = state_->digest(),
             .committed = quorum_->committed(),
-            .last_zxid = log_->last_zxid(),
+            .last_zxid = log_ == nullptr ? 0 : log_->last_zxid(),
             .next_attach = next_attach_};
 }
 

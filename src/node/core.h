@@ -75,6 +75,7 @@ struct Metrics {
     uint64_t snapshot_errors = 0;
     uint64_t commits = 0;
     uint64_t entries_refused_full = 0;
+    uint64_t digest_mismatches = 0;
     uint64_t reply_bytes_last = 0;
     uint64_t reply_bytes_max = 0;
     uint64_t reply_bytes_min = 0;
@@ -119,6 +120,7 @@ public:
     void stop();
     bool stopped() const { return stage_ == StopStage::stopped; }
     const Error* fatal() const;
+    bool begin_again() const { return begin_again_; }
     Standing standing() const;
 
 private:
@@ -190,6 +192,15 @@ private:
     bool is_ready(uint32_t member) const;
     void propose_reconfig(const Origin& origin, int64_t session, Bytes ids, Bytes body);
     void change_members();
+
+    // agreement.cc
+    void note_digest();
+    void tell_digests();
+    bool take_digests(uint32_t peer, Bytes payload);
+    void compare_digest(uint32_t member, uint64_t zxid, uint64_t digest);
+    void tell_differs(uint32_t member, uint64_t zxid, bool alone);
+    bool take_differs(Bytes payload);
+    void differ(uint64_t zxid, bool alone);
 
     // replicate.cc
     void take_link(const Happening& happening);
@@ -303,6 +314,10 @@ private:
     std::vector<ClientId> heard_;  // whose sessions the leader will be told of
     std::vector<Entry> arrived_;
     std::vector<uint64_t> arrived_terms_;
+    std::deque<std::pair<uint64_t, uint64_t>> digests_;  // zxid, digest: not told yet
+    std::map<uint64_t, std::map<uint32_t, uint64_t>> compared_;  // zxid: member: digest
+    uint64_t differs_at_ = 0;      // this state is not to be trusted; 0: it is
+    bool begin_again_ = false;
     uint64_t turn_barrier_ = 0;    // asked in this turn; 0: none
     uint64_t barrier_reached_ = 0;
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied

@@ -49,6 +49,8 @@ bool Core::peer_frame(uint32_t peer, const Frame& frame) {
     case FrameKind::append: return take_append(peer, frame.payload);
     case FrameKind::forward: return take_forward(peer, frame.payload);
     case FrameKind::heard: return take_heard(peer, frame.payload);
+    case FrameKind::digests: return take_digests(peer, frame.payload);
+    case FrameKind::differs: return take_differs(frame.payload);
     default: return false;
     }
 }
@@ -244,7 +246,9 @@ void Core::write_vote() {
     if (record_in_flight_) return;
     vote_in_flight_ = quorum_->vote_to_write();
     admission_in_flight_ = admission_due();
-    if (!vote_in_flight_ && !admission_in_flight_) return;
+    bool distrust = differs_at_ != 0 && !record_.distrusted;
+    if (!vote_in_flight_ && !admission_in_flight_ && !distrust) return;
+    record_.distrusted = record_.distrusted || distrust;
     if (vote_in_flight_) {
         record_.term = vote_in_flight_->term;
         record_.vote = vote_in_flight_->member;
@@ -263,6 +267,11 @@ void Core::vote_done(const DiskResult& result) {
         return;
     }
     record_in_flight_ = false;
+    if (record_.distrusted) {
+        failure_ = Error{.text = "the state of this server is not to be trusted"};
+        begin_again_ = true;
+        return;
+    }
     if (vote_in_flight_) quorum_->vote_written(*vote_in_flight_);
     if (!admission_in_flight_) return;
     LOG(info, "this node has its vote again");
@@ -375,6 +384,7 @@ void Core::begin_to_lead() {
     state_->sessions.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     reaping_ = false;
     readmitted_.clear();
+    compared_.clear();
 }
 
 // Without a quorum for too long: clients had better try elsewhere.

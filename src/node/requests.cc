@@ -111,7 +111,7 @@ bool Core::may_take(const Client& client) const {
     bool tight = unsent_ + promised_ + made_ >= config_.output_max / 8;
     return client.queued() < config_.client_outstanding_max &&
            output < (tight ? output_bytes_little : output_bytes_soft) &&
-           log_->window_bytes() < config_.input_max / 2;
+           (log_ == nullptr || log_->window_bytes() < config_.input_max / 2);
 }
 
 // About how long the reply to a read will be that waits behind a write.

@@ -202,9 +202,9 @@ struct Words {
         mntr_line("snapshot_copied_bytes", vitals.copied_bytes);
         mntr_line("snap_count", of.snapshots);
         mntr_line("snapshot_error_count", of.snapshot_errors);
-        mntr_line("disk_full", core.log_->full() ? 1 : 0);
+        mntr_line("disk_full", core.log_ != nullptr && core.log_->full() ? 1 : 0);
         mntr_line("writes_refused_disk_full", of.entries_refused_full);
-        mntr_line("log_bytes", core.log_->file_bytes());
+        mntr_line("log_bytes", core.log_ == nullptr ? 0 : core.log_->file_bytes());
         mntr_line("watch_memory_bytes", state.watches.bytes());
         mntr_summary("readlatency", of.read_latency_ms);
         mntr_summary("updatelatency", of.update_latency_ms);
