@@ -22,8 +22,11 @@ namespace zk::sim {
 
 class World {
 public:
-    // `shape`: how many nodes; 0: as the seed has it.
-    World(uint64_t seed, uint32_t shape, Story& story);
+    struct Shape {
+        uint32_t nodes = 0;                          // 0: as the seed has it
+        std::vector<std::string_view> without = {};  // kinds of trouble; see plan.h
+    };
+    World(uint64_t seed, const Shape& shape, Story& story);
     ~World();
 
     void run();
