@@ -65,6 +65,7 @@ public:
     bool heard = false;          // in Core's list of those whose session the leader is told of
     bool needs_leader = false;   // its next frame waits for one
     bool at_barrier = false;     // in Core's list of those whose queue begins with a sync
+    uint64_t barrier_passed = 0;  // by an entry of its own, though Core does not know of it yet
     uint32_t writes = 0;         // in the queue, that wait for their entry
     int64_t seen = 0;            // the zxid its connect request said
     int64_t session = 0;
