@@ -31,8 +31,8 @@ void Core::apply_committed() {
     log_->release(state_->zxid());
 }
 
-// A write that was asked behind a sync comes into the log behind all that the sync is to see. So when
-// the write's turn has come, so has the sync's; and it must not be answered after the write.
+// A write that was asked behind a sync comes into the log behind all that the sync is to see. So
+// when the write's turn has come, so has the sync's; and it must not be answered after the write.
 void Core::pass_barriers(const Entry& entry) {
     if (entry.origin.node != node_number_) return;
     Client* client = find_client(static_cast<ClientId>(entry.origin.request >> 32));

@@ -1,5 +1,5 @@
-// plan.h -- what one seed's world is like: how many machines, settings of the servers, and how unkind
-// everything is.
+// plan.h -- what one seed's world is like: how many machines, settings of the servers, and how
+// unkind everything is.
 
 #pragma once
 

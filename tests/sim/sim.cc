@@ -4,8 +4,8 @@
 //     sim [--seeds N] [--first K]     N worlds; the seeds of seeds.txt, which once failed, first
 //     sim --seed K [--verbose]        one world; --verbose prints every step of it
 //
-// With --nodes N all worlds have N voters, whatever the seed says; with --without KIND they lack one
-// kind of trouble (plan.cc has the kinds).
+// With --nodes N all worlds have N voters, whatever the seed says (0: what it says; 1 if not given).
+// With --without KIND they lack one kind of trouble; plan.cc has the kinds.
 //
 // A world that breaks a rule is run again with words, and its last steps are printed. The same seed
 // gives the same world: every so many are run twice and compared.
@@ -177,7 +177,9 @@ bool parse(int argc, char** argv, Arguments& arguments) {
 int main(int argc, char** argv) {
     Arguments arguments;
     if (!parse(argc, argv, arguments)) {
-        fprintf(stderr, "usage: sim [--seeds N] [--first K] | --seed K [--verbose]; --nodes N --without KIND\n");
+        fprintf(stderr,
+                "usage: sim [--seeds N] [--first K] | --seed K [--verbose]\n"
+                "       beside that: --nodes N, --without KIND\n");
         return 2;
     }
     now.argv = argv;

@@ -1,8 +1,8 @@
 // world.h -- one seed's world from its first moment to its last.
 //
 // Owns everything of a run. First comes a time with faults, drawn by plan.h: crashes, cut and slow
-// ways, full disks, failing syncs, stalls, clocks that jump and drift. Then all faults end, and what
-// must hold in the end is looked at:
+// ways, full disks, failing syncs, stalls, clocks that jump and drift. Then all faults end, and
+// what must hold in the end is looked at:
 //
 //     faults --> calm: somebody leads, every client is answered
 //            --> silence: every silent session expires
