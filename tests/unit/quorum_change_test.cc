@@ -261,6 +261,31 @@ TEST_CASE("a leader that is a member no longer leaves when that is committed, an
     CHECK(three.broken == "");
 }
 
+TEST_CASE("who is no voter any more by an entry that only it has helps the others out of that") {
+    // 1 and 2 are to leave and have the longer logs; 3, 4 and 5 cannot lead without one of them.
+    Ensemble five(3);
+    five.electorates.push_back({.voters = {3, 4, 5}, .outgoing = {1, 2, 3}});
+    five.electorates.push_back({.voters = {3, 4, 5}, .outgoing = {}});
+    five.add(4);
+    five.add(5);
+    REQUIRE(five.elect(1));
+    five.append(1, {.term = 0, .config = 1});
+    five.deliver();
+    for (uint32_t stays : {3u, 4u, 5u}) five.cut(1, stays), five.cut(2, stays);
+    uint64_t last = five.append(1, {.term = 0, .config = 2});
+    five.deliver();
+    REQUIRE(five.at(2).last() == last);
+    REQUIRE(five.at(1).committed() == last - 1);
+    five.crash(1);
+    SUBCASE("when all are back") { five.restart(1); }
+    SUBCASE("when one of the two is") {}
+    five.heal();
+    five.pass(3'000'000);
+    CHECK(five.leader() >= 3);
+    CHECK(five.at(3).committed() > last);
+    CHECK(five.broken == "");
+}
+
 TEST_CASE("an electorate whose entry is cut is none") {
     Ensemble three(3);
     three.electorates.push_back({.voters = {1}, .outgoing = {1, 2, 3}});
