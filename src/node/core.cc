@@ -56,6 +56,7 @@ Result<void> Core::start() {
         start_blank();
         open_links();
         metrics_.lookings = 1;
+        start_alone();
         return {};
     } else {
         uint8_t chance[16];
@@ -76,9 +77,12 @@ Result<void> Core::start() {
         recovered = recover_by_others(recovered.error());
     if (!recovered) return recovered;
     if (several()) {
+        tell_of_members();
         open_links();
+        start_alone();
         return {};
     }
+    if (Result<void> good = check_alone(); !good) return good;
     taking_part_ = true;
     return lead();
 }
@@ -168,6 +172,7 @@ Result<void> Core::recover(bool known) {
                     .terms = std::move(terms),
                     .committed = state_->zxid(),
                     .electorate = configured_electorate()});
+    note_tail();
     return log_->open();
 }
 
@@ -191,6 +196,7 @@ void Core::propose_rules() {
                .skip_acl = config_.skip_acl,
                .extended_types = config_.extended_types,
                .reconfig = config_.reconfig_enabled,
+               .alone_enabled = config_.standalone_enabled,
                .session_ephemerals_max = config_.session_ephemerals_max};
     if (mine == state_->rules) return;
     body_.clear();
@@ -223,6 +229,7 @@ bool Core::turn() {
     resume_forwards();
     if (now_us_ - last_tick_us_ >= tick_us) clocks();
     readmit();
+    change_members();
     talk();
     notice_leader();
     log_->set_committed(quorum_->committed());
@@ -521,7 +528,7 @@ void Core::cut_back_log() {
     quorum_->cut_back(log_->last_zxid());
     for (const Entry& entry : cut) {
         ++metrics_.entries_refused_full;
-        if (entry.origin.node == 0) {
+        if (entry.origin.node == 0 || entry.op == entry_op::membership) {
             rules_cut_ = rules_cut_ || entry.op == entry_op::rules;
             SessionSlot slot = state_->sessions.find(entry.session);
             if (slot != 0) state_->sessions.touch(slot, clock_ms());
