@@ -204,7 +204,7 @@ Result<void> bind_quorum(UvIo& io, const Config& config) {
     return {};
 }
 
-int serve(const Config& config) {
+int serve(const Config& config, char** command_line) {
     set_up_process();
     const std::string& log_dir =
         config.data_log_dir.empty() ? config.data_dir : config.data_log_dir;
@@ -236,6 +236,10 @@ int serve(const Config& config) {
     LOG(info, "zkd " ZKD_VERSION " ready on %s (pid %d, data in %s)", io.port_name().c_str(),
         static_cast<int>(getpid()), config.data_dir.c_str());
     int status = io.run(node);
+    if (node.begin_again()) {
+        LOG(warn, "beginning anew");
+        execv("/proc/self/exe", command_line);
+    }
     if (status == 0) LOG(info, "stopped");
     // Not by way of the destructors: to free a big tree takes longer than to end the process.
     _exit(status);
@@ -268,5 +272,5 @@ int main(int count, char** words) {
     if (!open_log(settings.config.log_file)) return exit_config;
     log_set_level(settings.config.log_level);
     for (const std::string& warning : settings.warnings) LOG(warn, "%s", warning.c_str());
-    return serve(settings.config);
+    return serve(settings.config, words);
 }

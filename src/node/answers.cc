@@ -25,6 +25,7 @@ void Core::apply_committed() {
         if (entry.op == entry_op::readmit) admit(entry);
         tell(entry);
         answer_origin(entry, applied);
+        note_digest();
     }
     log_->release(state_->zxid());
 }

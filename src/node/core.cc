@@ -2,6 +2,7 @@
 
 #include "node/core.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -68,7 +69,9 @@ Result<void> Core::start() {
     if (!stored) return stored;
     boot_ = record_.sequence;
     next_attach_ = boot_ << 32 | 1;
-    Result<void> recovered = recover(record->has_value());
+    Result<void> recovered =
+        record_.distrusted ? recover_by_others({.text = "the state of this server was found wrong"})
+                           : recover(record->has_value());
     if (!recovered && recovered.error().code == EBADMSG && several())
         recovered = recover_by_others(recovered.error());
     if (!recovered) return recovered;
@@ -92,6 +95,11 @@ Result<void> Core::recover_by_others(const Error& damage) {
     if (!done) return done;
     done = set_aside(io_, config_.data_dir, log_directory());
     if (!done) return done;
+    if (record_.distrusted) {
+        record_.distrusted = false;
+        done = store_record(io_, config_.data_dir, record_);
+        if (!done) return done;
+    }
     return recover(false);
 }
 
@@ -327,6 +335,7 @@ void Core::clocks() {
     if (stage_ != StopStage::running) return;
     hear_waiting();
     tell_heard();
+    if (links_ != nullptr) tell_digests();
     check_grace();
     if (rules_cut_ && !log_->full() && quorum_->may_append()) {
         rules_cut_ = false;
@@ -496,6 +505,7 @@ void Core::flush() {
 
 void Core::disk_done(Lane lane, uint64_t ticket, const DiskResult& result) {
     if (lane == Lane::vote) return vote_done(result);
+    if (lane == Lane::bulk && catch_up_done(ticket, result)) return;
     if (lane == Lane::bulk && ticket == purge_ticket && result.error != 0)
         LOG(warn, "removing old snapshots in %s failed: %s; the next start tries again",
             config_.data_dir.c_str(), strerror(result.error));
@@ -540,8 +550,9 @@ void Core::maybe_snapshot() {
     bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     // A full disk waits for no threshold, where a purge would make room.
-    due = due || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
+    due = due || snapshot_wanted_ || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
     if (!due || entries == 0) return;
+    snapshot_wanted_ = false;
     snapshot_next_zxid_ = state_->zxid();
     snapshot_started_us_ = now_us_;
     snapshot_job_ = make_snapshot_job(*state_, record_.ensemble,
@@ -566,8 +577,9 @@ void Core::snapshot_done(const Result<void>& result) {
         return;
     }
     snapshot_failures_ = 0;
-    snapshot_zxid_ = snapshot_next_zxid_;
-    snapshots_.push_back(snapshot_zxid_);
+    snapshot_zxid_ = std::max(snapshot_zxid_, snapshot_next_zxid_);
+    snapshots_.push_back(snapshot_next_zxid_);
+    std::sort(snapshots_.begin(), snapshots_.end());
     log_bytes_at_snapshot_ = log_bytes_at_fork_;
     ++metrics_.snapshots;
     metrics_.snapshot_ms.add((io_.now_us() - snapshot_started_us_) / 1000);
@@ -581,7 +593,7 @@ void Core::snapshot_done(const Result<void>& result) {
 // are fewer, lest all hang on one file. Where there is no room there is no choice.
 void Core::purge() {
     next_purge_us_ = now_us_ + config_.purge_interval_ms * 1000;
-    if (config_.purge_interval_ms == 0 || snapshots_.empty()) return;
+    if (config_.purge_interval_ms == 0 || snapshots_.empty() || !outgoing_.empty()) return;
     std::vector<DiskOp> ops;
     size_t keep = std::max<size_t>(1, config_.purge_keeps);
     while (snapshots_.size() > keep) {

@@ -33,8 +33,10 @@
 #include "quorum/quorum.h"
 #include "state/state.h"
 #include "storage/log.h"
+#include "storage/log_reader.h"
 #include "storage/recovery.h"
 #include "storage/snapshot.h"
+#include "storage/snapshot_transfer.h"
 #include "storage/state_record.h"
 
 namespace zk {
@@ -75,6 +77,7 @@ struct Metrics {
     uint64_t snapshot_errors = 0;
     uint64_t commits = 0;
     uint64_t entries_refused_full = 0;
+    uint64_t digest_mismatches = 0;
     uint64_t reply_bytes_last = 0;
     uint64_t reply_bytes_max = 0;
     uint64_t reply_bytes_min = 0;
@@ -122,6 +125,7 @@ public:
     void stop();
     bool stopped() const { return stage_ == StopStage::stopped; }
     const Error* fatal() const;
+    bool begin_again() const { return begin_again_; }
     Standing standing() const;
 
 private:
@@ -182,6 +186,35 @@ private:
     void peer_up(uint32_t peer);
     void peer_down(uint32_t peer);
 
+    // catch_up.cc
+    struct Outgoing {
+        std::unique_ptr<SnapshotSender> sender;
+        bool offered = false;
+        bool asked = false;
+        uint64_t acked = 0;  // the peer has all before
+        uint64_t heard_us = 0;
+    };
+    uint64_t next_foreign_ticket();
+    const LogPiece* older_entries(uint32_t peer, uint64_t first);
+    void offer_snapshot(uint32_t peer);
+    void send_snapshots();
+    void send_pieces(uint32_t peer, Outgoing& outgoing);
+    bool take_ask_snapshot(uint32_t peer, Bytes payload);
+    bool take_snapshot(uint32_t peer, Bytes payload);
+    void ask_for_more(uint32_t leader);
+    void receive_snapshot();
+    void install(SnapshotReceiver& receiver);
+    bool catch_up_done(uint64_t ticket, const DiskResult& result);
+
+    // agreement.cc
+    void note_digest();
+    void tell_digests();
+    bool take_digests(uint32_t peer, Bytes payload);
+    void compare_digest(uint32_t member, uint64_t zxid, uint64_t digest);
+    void tell_differs(uint32_t member, uint64_t zxid, bool alone);
+    bool take_differs(Bytes payload);
+    void differ(uint64_t zxid, bool alone);
+
     // replicate.cc
     void take_link(const Happening& happening);
     bool peer_frame(uint32_t peer, const Frame& frame);
@@ -189,7 +222,6 @@ private:
     bool take_append(uint32_t peer, Bytes payload);
     void talk();
     void send_appends(uint32_t peer);
-    void send_older(uint32_t peer, uint64_t first);
     bool may_write() const;
     void submit(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body);
     void send_forwards();
@@ -304,6 +336,17 @@ private:
     std::vector<ClientId> heard_;  // whose sessions the leader will be told of
     std::vector<Entry> arrived_;
     std::vector<uint64_t> arrived_terms_;
+    std::deque<std::pair<uint64_t, uint64_t>> digests_;  // zxid, digest: not told yet
+    std::map<uint64_t, std::map<uint32_t, uint64_t>> compared_;  // zxid: member: digest
+    uint64_t differs_at_ = 0;      // this state is not to be trusted; 0: it is
+    bool begin_again_ = false;
+    uint64_t foreign_tickets_ = 0;
+    std::map<uint32_t, std::unique_ptr<LogReader>> readers_;  // for peers that lag
+    std::map<uint32_t, Outgoing> outgoing_;                   // snapshots on their way to peers
+    std::unique_ptr<SnapshotReceiver> receiver_;
+    std::vector<std::unique_ptr<SnapshotReceiver>> old_receivers_;  // the disk is busy with them
+    bool asking_ = false;
+    bool snapshot_wanted_ = false;
     uint64_t turn_barrier_ = 0;    // asked in this turn; 0: none
     uint64_t barrier_reached_ = 0;
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied

@@ -189,6 +189,7 @@ void Core::peer_up(uint32_t peer) {
 
 void Core::peer_down(uint32_t peer) {
     statuses_.erase(peer);
+    readers_.erase(peer);
     if (!allies_.erase(peer)) return;
     if (peer == quorum_->leader()) severed_ = true;
     quorum_->lost(peer);

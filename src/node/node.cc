@@ -34,6 +34,7 @@ bool Node::turn() { return core_->turn(); }
 uint64_t Node::next_turn_us() const { return core_->next_turn_us(); }
 void Node::stop() { core_->stop(); }
 bool Node::stopped() const { return core_->stopped(); }
+bool Node::begin_again() const { return core_->begin_again(); }
 const Error* Node::fatal() const { return core_->fatal(); }
 Standing Node::standing() const { return core_->standing(); }
 

@@ -60,6 +60,8 @@ public:
     // Not nullptr: the disk failed in a way that leaves unknown what is on it. The process must end
     // at once, without another turn; what was acknowledged is safe.
     const Error* fatal() const;
+    // Then a new process had better take over at once: it will be repaired by the others.
+    bool begin_again() const;
     // Requires: started.
     Standing standing() const;
 

@@ -49,6 +49,10 @@ bool Core::peer_frame(uint32_t peer, const Frame& frame) {
     case FrameKind::append: return take_append(peer, frame.payload);
     case FrameKind::forward: return take_forward(peer, frame.payload);
     case FrameKind::heard: return take_heard(peer, frame.payload);
+    case FrameKind::ask_snapshot: return take_ask_snapshot(peer, frame.payload);
+    case FrameKind::snapshot: return take_snapshot(peer, frame.payload);
+    case FrameKind::digests: return take_digests(peer, frame.payload);
+    case FrameKind::differs: return take_differs(frame.payload);
     default: return false;
     }
 }
@@ -110,6 +114,8 @@ void Core::talk() {
     send_forwards();
     if (quorum_->role() == Role::leader)
         for (uint32_t peer : allies_) send_appends(peer);
+    send_snapshots();
+    receive_snapshot();
     links_->flush();
 }
 
@@ -119,26 +125,29 @@ void Core::send_appends(uint32_t peer) {
         uint64_t first = progress.next;
         uint64_t last = first - 1;
         size_t bytes = 0;
-        if (first <= log_->last_zxid() && !log_->has(first)) return send_older(peer, first);
-        while (last < log_->last_zxid() && bytes < append_bytes_max)
-            bytes += 4 + log_->bytes_of(++last).size();
-        uint64_t before = first - 1 == log_->base().zxid || log_->has(first - 1)
-                              ? log_->term_of(first - 1)
-                              : 0;
+        const LogPiece* older = nullptr;
+        if (first <= log_->base().zxid && first <= log_->last_zxid()) {
+            older = older_entries(peer, first);
+            if (older == nullptr) return;
+        }
+        auto bytes_of = [&](uint64_t zxid) {
+            return older != nullptr ? older->entries.bytes_of(zxid) : log_->bytes_of(zxid);
+        };
+        uint64_t end = older != nullptr ? older->entries.last_zxid() : log_->last_zxid();
+        while (last < end && bytes < append_bytes_max) bytes += 4 + bytes_of(++last).size();
+        uint64_t before = older != nullptr ? older->before.term : log_->term_of(first - 1);
         Message message = quorum_->make_append(peer, last, bytes, before);
         Buffer& out = links_->begin(peer, FrameKind::append);
         out.reserve(message_size + bytes);
         encode(out, message);
         for (uint64_t zxid = first; zxid <= last; ++zxid) {
-            Bytes entry = log_->bytes_of(zxid);
+            Bytes entry = bytes_of(zxid);
             out.u32(static_cast<uint32_t>(entry.size()));
             out.append(entry);
         }
         links_->end(peer);
     }
 }
-
-void Core::send_older(uint32_t, uint64_t) {}
 
 // ---- requests on their way to the leader
 
@@ -242,7 +251,9 @@ void Core::write_vote() {
     if (record_in_flight_) return;
     vote_in_flight_ = quorum_->vote_to_write();
     admission_in_flight_ = admission_due();
-    if (!vote_in_flight_ && !admission_in_flight_) return;
+    bool distrust = differs_at_ != 0 && !record_.distrusted;
+    if (!vote_in_flight_ && !admission_in_flight_ && !distrust) return;
+    record_.distrusted = record_.distrusted || distrust;
     if (vote_in_flight_) {
         record_.term = vote_in_flight_->term;
         record_.vote = vote_in_flight_->member;
@@ -261,6 +272,11 @@ void Core::vote_done(const DiskResult& result) {
         return;
     }
     record_in_flight_ = false;
+    if (record_.distrusted) {
+        failure_ = Error{.text = "the state of this server is not to be trusted"};
+        begin_again_ = true;
+        return;
+    }
     if (vote_in_flight_) quorum_->vote_written(*vote_in_flight_);
     if (!admission_in_flight_) return;
     LOG(info, "this node has its vote again");
@@ -380,6 +396,7 @@ void Core::begin_to_lead() {
     reaping_ = false;
     led_since_us_ = clock_us_;
     readmitted_.clear();
+    compared_.clear();
 }
 
 // Without a quorum for too long: clients had better try elsewhere.
@@ -391,7 +408,8 @@ void Core::check_grace() {
     if (clock_us_ - leaderless_us_ < grace_us) return;
     lost_quorum_ = true;
     for (auto& client : clients_)
-        if (client != nullptr && !client->gone && client->stage != Stage::fresh)
+        if (client != nullptr && !client->gone &&
+            (client->stage != Stage::fresh || (client->needs_leader && !config_.read_only_mode)))
             drop(*client, "this node has no quorum");
 }
 

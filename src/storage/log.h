@@ -83,8 +83,8 @@ public:
     bool on_disk(Lane lane, uint64_t ticket, const DiskResult& result);
     void tick(uint64_t now_us);
 
-    // Cuts all after zxid, durable or not. Requires: zxid <= last_zxid(), and nothing of what is cut
-    // is released or committed.
+    // Cuts all after zxid, durable or not. Requires: zxid <= last_zxid(), and nothing of what is
+    // cut is released or committed.
     void truncate(uint64_t zxid);
     // Forgets all. Requires: a snapshot of this place is durable; the log goes on behind it.
     void start_anew(const Position& last);

@@ -166,8 +166,7 @@ const LogBatch& LogWindow::batch_of(uint64_t zxid) const {
 }
 
 Bytes LogWindow::bytes_of(uint64_t zxid) const {
-    const uint8_t* record = batch_of(zxid).record(zxid);
-    return {record + record_head_size, load_u32(record + 8)};
+    return batch_of(zxid).bytes_of(zxid);
 }
 
 uint64_t LogWindow::term_of(uint64_t zxid) const {

@@ -31,6 +31,10 @@ struct LogBatch {
     const uint8_t* record(uint64_t zxid) const {
         return bytes.data() + offsets[zxid - first_zxid];
     }
+    // The encoded entry.
+    Bytes bytes_of(uint64_t zxid) const {
+        return {record(zxid) + record_head_size, load_u32(record(zxid) + 8)};
+    }
     // Requires: sealed.
     Position position(uint64_t zxid) const {
         return {.term = load_u64(record(zxid) + record_head_size),

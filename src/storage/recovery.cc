@@ -225,9 +225,8 @@ void Replay::apply(const Entry& entry) {
 void Replay::commit(uint64_t zxid) {
     for (const LogBatch& batch : recovered_.log.tail) {
         for (uint64_t at = batch.first_zxid; at <= std::min(zxid, batch.last_zxid()); ++at) {
-            const uint8_t* record = batch.record(at);
             Entry entry;
-            bool good = decode(Bytes(record + record_head_size, load_u32(record + 8)), entry);
+            bool good = decode(batch.bytes_of(at), entry);
             ASSERT(good);
             apply(entry);
         }

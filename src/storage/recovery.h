@@ -5,9 +5,9 @@
 // and on to where the damaged one was taken. A torn end of the log is cut; any other damage is an
 // error that names file and offset, and nothing is changed.
 //
-// A lone node's log is committed as far as it goes, and is applied. A member of an ensemble knows of
-// less: what headers, end mark and state record say. What is behind that waits in the log's window;
-// it is at most what came during the last segment or two.
+// A lone node's log is committed as far as it goes, and is applied. A member of an ensemble knows
+// of less: what headers, end mark and state record say. What is behind that waits in the log's
+// window; it is at most what came during the last segment or two.
 //
 // What was read is synced before anybody hears of it: a killed process may have left its last batch
 // in the system's memory only. That batch is even written again: where the sync of it failed, and
@@ -66,9 +66,10 @@ Result<Recovered> recover(Io& io, const RecoveryOptions& options);
 Result<bool> anything_there(Io& io, const std::string& data_directory,
                             const std::string& log_directory);
 
-// Gives the files of log and snapshots, which are damaged, other names, `damaged.*`, for somebody to
-// look at; such files of an earlier time are removed. Waits for the disk. Requires: the state record
-// says that this node has no vote, for a crash in between may leave a log that is good and short.
+// Gives the files of log and snapshots, which are damaged, other names, `damaged.*`, for somebody
+// to look at; such files of an earlier time are removed. Waits for the disk. Requires: the state
+// record says that this node has no vote, for a crash in between may leave a log that is good and
+// short.
 Result<void> set_aside(Io& io, const std::string& data_directory,
                        const std::string& log_directory);
 

@@ -178,49 +178,66 @@ Result<SegmentEnd> judge_end(Bytes file, const SegmentHeader& header, const std:
 
 }  // namespace
 
+SegmentWalk::SegmentWalk(const SegmentHeader& header, std::string path)
+    : seed_(header.checksum), path_(std::move(path)) {
+    end_.last = header.start;
+    end_.chain = header.start.checksum;
+    end_.batch = header.batch_before;
+    end_.offset = end_.batch_offset = segment_header_size;
+    end_.committed = header.committed;
+}
+
+size_t SegmentWalk::wanted(Bytes rest) const {
+    if (rest.size() < record_head_size) return record_head_size;
+    return record_head_size + load_u32(rest.data() + 8);
+}
+
+Result<std::optional<SegmentWalk::Taken>> SegmentWalk::take(Bytes rest) {
+    std::optional<Record> record = record_at(rest, 0, seed_);
+    if (!record) return std::optional<Taken>();
+    Taken taken;
+    if (const char* why = misplaced(*record, end_, taken.entry))
+        return damage(path_, end_.offset, why);
+    taken.is_entry = (record->kind & 0xff) == record_entry;
+    taken.record = rest.first(record_head_size + record->length);
+    taken.checksum = record->checksum;
+    if (taken.is_entry)
+        end_.last = {.term = taken.entry.term,
+                     .zxid = taken.entry.zxid,
+                     .checksum = record->checksum};
+    else
+        end_.committed = std::max(end_.committed, load_u64(record->payload.data()));
+    if (end_.batch_ended) end_.batch_offset = end_.offset;
+    end_.chain = record->checksum;
+    end_.batch = record->batch;
+    end_.batch_ended = (record->kind & record_last_of_batch) != 0;
+    end_.offset += taken.record.size();
+    return std::optional<Taken>(taken);
+}
+
 Result<SegmentEnd> read_segment(Bytes file, const SegmentHeader& header, const std::string& path,
                                 const std::optional<Position>& until, const TakeEntry& take) {
-    SegmentEnd end{.last = header.start,
-                   .chain = header.start.checksum,
-                   .batch = header.batch_before,
-                   .offset = segment_header_size,
-                   .batch_offset = segment_header_size,
-                   .committed = header.committed,
-                   .torn_bytes = 0,
-                   .batch_ended = true};
+    SegmentWalk walk(header, path);
     if (file.size() < header.size)
         return damage(path, file.size(), "the file ends here, and should at " +
                                              std::to_string(header.size));
     for (;;) {
+        const SegmentEnd& end = walk.end();
         if (until && end.last.zxid == until->zxid) {
             if (end.last == *until) return end;
             return damage(path, end.offset, "the next segment starts elsewhere");
         }
-        std::optional<Record> record = record_at(file, end.offset, header.checksum);
-        if (!record) {
+        Result<std::optional<SegmentWalk::Taken>> next = walk.take(file.subspan(end.offset));
+        if (!next) return next.error();
+        if (!*next) {
             if (!until) return judge_end(file, header, path, end);
             return damage(path, end.offset, "no good record, but the log goes on from zxid " +
                                                 std::to_string(until->zxid));
         }
-        Entry entry;
-        if (const char* why = misplaced(*record, end, entry))
-            return damage(path, end.offset, why);
-        bool is_entry = (record->kind & 0xff) == record_entry;
-        if (is_entry) {
-            Bytes whole = file.subspan(end.offset, record_head_size + record->length);
-            if (Result<void> taken = take(entry, record->checksum, whole); !taken)
-                return taken.error();
-            end.last.term = entry.term;
-            end.last.zxid = entry.zxid;
-            end.last.checksum = record->checksum;
-        } else {
-            end.committed = std::max(end.committed, load_u64(record->payload.data()));
-        }
-        if (end.batch_ended) end.batch_offset = end.offset;
-        end.chain = record->checksum;
-        end.batch = record->batch;
-        end.batch_ended = (record->kind & record_last_of_batch) != 0;
-        end.offset += record_head_size + record->length;
+        const SegmentWalk::Taken& taken = **next;
+        if (!taken.is_entry) continue;
+        if (Result<void> good = take(taken.entry, taken.checksum, taken.record); !good)
+            return good.error();
     }
 }
 

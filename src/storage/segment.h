@@ -18,8 +18,8 @@
 // it ended there. A file gets its name `log.*` only when its header is synced, so a bad header is
 // always damage. An end mark, a batch of its own, proves all that is before it.
 //
-// Header and end mark say up to where entries were known to be committed when they were written. The
-// header is a promise for its own segment and all before it: what they superseded is not meant.
+// Header and end mark say up to where entries were known to be committed when they were written.
+// That is said of the log as it goes on from there: what is superseded by it is not meant.
 //
 // A segment that has a successor ends exactly where the successor says it starts; what may stand
 // behind that was superseded. So a tail is cut, torn or in conflict, by starting a new segment.
@@ -90,6 +90,32 @@ struct SegmentEnd {
 // What is damaged, and where. Its code is EBADMSG: a member of an ensemble can be repaired by the
 // others.
 Error damage(const std::string& path, uint64_t offset, const std::string& what);
+
+// The way through the records of one segment, of which the reader has all or a part.
+class SegmentWalk {
+public:
+    SegmentWalk(const SegmentHeader& header, std::string path);
+
+    struct Taken {
+        Entry entry;  // views into the record
+        bool is_entry = false;
+        Bytes record;  // head and all
+        uint64_t checksum = 0;
+    };
+
+    const SegmentEnd& end() const { return end_; }
+    // `rest`: what there is from end().offset on. Size of the record there, as far as `rest` tells:
+    // take() needs no more than that.
+    size_t wanted(Bytes rest) const;
+    // Goes on behind that record. Nothing: there is no good one. Error: a good one that does not
+    // belong there.
+    Result<std::optional<Taken>> take(Bytes rest);
+
+private:
+    SegmentEnd end_;
+    uint64_t seed_;
+    std::string path_;
+};
 
 // Gets each entry, the checksum of its record, and the whole record, head and all.
 using TakeEntry =

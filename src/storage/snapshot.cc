@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::string_view magic = "ZKDSNAP\n";
 constexpr uint32_t snapshot_format = 1;
-constexpr size_t header_size = 64;
+constexpr size_t header_size = snapshot_header_size;
+constexpr size_t load_size = 1u << 20;  // read at a time
 constexpr size_t chunk_head_size = 16;
 constexpr size_t trailer_size = 16;
 constexpr size_t chunk_size = 1u << 20;
@@ -106,100 +107,6 @@ void write_footer(Writer& out, const SnapshotJob& job) {
     out.put(footer.bytes());
 }
 
-// A file being read, and what its header said.
-struct Source {
-    Io& io;
-    const std::string& path;
-    uint64_t size = 0;
-    uint64_t seed = 0;
-    Position last;
-    Buffer bytes;
-
-    Result<void> read(uint64_t offset, size_t count) {
-        bytes.clear();
-        Result<size_t> got = io.read_at(path, offset, {bytes.grow(count), count});
-        if (!got) return got.error();
-        if (*got != count) return damage(path, offset + *got, "the file ends too early");
-        return {};
-    }
-};
-
-Result<void> read_header(Source& from, uint64_t ensemble) {
-    if (from.size < header_size + chunk_head_size + trailer_size)
-        return damage(from.path, from.size, "too short for a snapshot");
-    if (Result<void> got = from.read(0, header_size); !got) return got;
-    Reader in(from.bytes.bytes());
-    if (as_text(in.bytes(magic.size())) != magic)
-        return damage(from.path, 0, "it does not begin as a snapshot does");
-    uint32_t format = in.u32();
-    if (format != snapshot_format)
-        return Error{.text = from.path + ": format " + std::to_string(format) +
-                             "; this version reads format " + std::to_string(snapshot_format)};
-    in.u32();
-    uint64_t whose = in.u64();
-    from.last.zxid = in.u64();
-    from.last.term = in.u64();
-    from.last.checksum = in.u64();
-    in.u64();
-    from.seed = in.u64();
-    if (from.seed != hash64(from.bytes.bytes().first(header_size - 8)))
-        return damage(from.path, 0, "the header's checksum does not hold");
-    if (whose != ensemble)
-        return Error{.text = from.path + ": it belongs to another ensemble than this directory"};
-    return {};
-}
-
-struct Footer {
-    uint64_t offset = 0;
-    uint64_t chunks = 0;
-    uint64_t records = 0;
-    uint64_t digest = 0;
-};
-
-Result<Footer> read_footer(Source& from) {
-    Footer footer;
-    uint64_t trailer = from.size - trailer_size;
-    if (Result<void> got = from.read(trailer, trailer_size); !got) return got.error();
-    footer.offset = load_u64(from.bytes.data());
-    bool good = hash64(from.bytes.bytes().first(8), from.seed) == load_u64(from.bytes.data() + 8);
-    if (!good || footer.offset < header_size || footer.offset + chunk_head_size > trailer)
-        return damage(from.path, trailer, "no good trailer: the file is not whole");
-    size_t size = trailer - footer.offset;
-    if (Result<void> got = from.read(footer.offset, size); !got) return got.error();
-    Reader in(from.bytes.bytes());
-    uint32_t section = in.u32();
-    uint32_t length = in.u32();
-    uint64_t checksum = in.u64();
-    Bytes payload = in.rest();
-    footer.chunks = in.u64();
-    footer.records = in.u64();
-    footer.digest = in.u64();
-    if (section != section_footer || length != payload.size() || !in.ok() ||
-        chunk_checksum(from.seed, footer.chunks, section, payload) != checksum)
-        return damage(from.path, footer.offset, "the footer's checksum does not hold");
-    return footer;
-}
-
-Result<uint64_t> load_chunk(Source& from, uint64_t offset, uint64_t number, uint64_t end,
-                            State& state, uint64_t& records) {
-    if (end - offset < chunk_head_size)
-        return damage(from.path, offset, "no room for a chunk");
-    if (Result<void> got = from.read(offset, chunk_head_size); !got) return got.error();
-    uint32_t section = load_u32(from.bytes.data());
-    uint32_t length = load_u32(from.bytes.data() + 4);
-    uint64_t checksum = load_u64(from.bytes.data() + 8);
-    if (length > end - offset - chunk_head_size)
-        return damage(from.path, offset, "a chunk longer than the file");
-    if (Result<void> got = from.read(offset + chunk_head_size, length); !got) return got.error();
-    if (chunk_checksum(from.seed, number, section, from.bytes.bytes()) != checksum)
-        return damage(from.path, offset, "a chunk's checksum does not hold");
-    Reader in(from.bytes.bytes());
-    for (; in.left() > 0; ++records)
-        if (Result<void> loaded = state.load(section, in); !loaded)
-            return damage(from.path, offset, loaded.error().text);
-    return offset + chunk_head_size + length;
-}
-
 }  // namespace
 
 std::string snapshot_name(uint64_t zxid) {
@@ -241,26 +148,137 @@ bool write_snapshot(const void* job_given, Sink sink) {
     return out.good;
 }
 
+Result<SnapshotHeader> decode_snapshot_header(Bytes bytes, const std::string& path,
+                                              uint64_t ensemble) {
+    ASSERT(bytes.size() >= header_size);
+    Reader in(bytes);
+    if (as_text(in.bytes(magic.size())) != magic)
+        return damage(path, 0, "it does not begin as a snapshot does");
+    uint32_t format = in.u32();
+    if (format != snapshot_format)
+        return Error{.text = path + ": format " + std::to_string(format) +
+                             "; this version reads format " + std::to_string(snapshot_format)};
+    in.u32();
+    uint64_t whose = in.u64();
+    SnapshotHeader header;
+    header.last.zxid = in.u64();
+    header.last.term = in.u64();
+    header.last.checksum = in.u64();
+    in.u64();
+    header.checksum = in.u64();
+    if (header.checksum != hash64(bytes.first(header_size - 8)))
+        return damage(path, 0, "the header's checksum does not hold");
+    if (whose != ensemble)
+        return Error{.text = path + ": it belongs to another ensemble than this directory"};
+    return header;
+}
+
+SnapshotParser::SnapshotParser(std::string path, uint64_t size, uint64_t ensemble, State& state)
+    : path_(std::move(path)), size_(size), ensemble_(ensemble), state_(state) {}
+
+size_t SnapshotParser::wanted() const {
+    switch (expect_) {
+    case Expect::header: return header_size;
+    case Expect::head: return chunk_head_size;
+    case Expect::payload: return length_;
+    case Expect::trailer: return trailer_size;
+    case Expect::nothing: return 1;
+    }
+    return 0;
+}
+
+Result<void> SnapshotParser::feed(Bytes bytes) {
+    rest_.append(bytes);
+    while (rest_.size() >= wanted()) {
+        size_t size = wanted();
+        if (Result<void> good = step(rest_.bytes().first(size)); !good) return good;
+        offset_ += size;
+        rest_.consume(size);
+    }
+    return {};
+}
+
+Result<void> SnapshotParser::step(Bytes bytes) {
+    switch (expect_) {
+    case Expect::header: {
+        Result<SnapshotHeader> header = decode_snapshot_header(bytes, path_, ensemble_);
+        if (!header) return header.error();
+        header_ = *header;
+        expect_ = Expect::head;
+        return {};
+    }
+    case Expect::head: return take_head(bytes);
+    case Expect::payload:
+        if (chunk_checksum(header_->checksum, chunks_, section_, bytes) != checksum_)
+            return damage(path_, chunk_offset_, "a chunk's checksum does not hold");
+        return section_ == section_footer ? take_footer(bytes) : take_chunk(bytes);
+    case Expect::trailer: return take_trailer(bytes);
+    case Expect::nothing: break;
+    }
+    return damage(path_, offset_, "more than there should be");
+}
+
+Result<void> SnapshotParser::take_head(Bytes bytes) {
+    section_ = load_u32(bytes.data());
+    length_ = load_u32(bytes.data() + 4);
+    checksum_ = load_u64(bytes.data() + 8);
+    chunk_offset_ = offset_;
+    if (size_ < offset_ + chunk_head_size + trailer_size ||
+        length_ > size_ - offset_ - chunk_head_size - trailer_size)
+        return damage(path_, offset_, "a chunk longer than the file");
+    expect_ = Expect::payload;
+    return {};
+}
+
+Result<void> SnapshotParser::take_chunk(Bytes payload) {
+    Reader in(payload);
+    for (; in.left() > 0; ++records_)
+        if (Result<void> loaded = state_.load(section_, in); !loaded)
+            return damage(path_, chunk_offset_, loaded.error().text);
+    ++chunks_;
+    expect_ = Expect::head;
+    return {};
+}
+
+Result<void> SnapshotParser::take_footer(Bytes payload) {
+    Reader in(payload);
+    uint64_t chunks = in.u64();
+    uint64_t records = in.u64();
+    uint64_t digest = in.u64();
+    if (!in.ok() || chunks != chunks_ || records != records_)
+        return damage(path_, chunk_offset_, "chunks and footer do not agree");
+    const Position& last = header_->last;
+    if (Result<void> whole = state_.load_end(last.zxid, last.term, digest); !whole)
+        return damage(path_, chunk_offset_, whole.error().text);
+    expect_ = Expect::trailer;
+    return {};
+}
+
+Result<void> SnapshotParser::take_trailer(Bytes bytes) {
+    bool good = hash64(bytes.first(8), header_->checksum) == load_u64(bytes.data() + 8);
+    if (!good || load_u64(bytes.data()) != chunk_offset_ || offset_ + trailer_size != size_)
+        return damage(path_, offset_, "no good trailer: the file is not whole");
+    expect_ = Expect::nothing;
+    return {};
+}
+
 Result<Position> load_snapshot(Io& io, const std::string& path, uint64_t ensemble,
                                State& state) {
     Result<uint64_t> size = io.file_size(path);
     if (!size) return size.error();
-    Source from{.io = io, .path = path, .size = *size, .seed = 0, .last = {}, .bytes = {}};
-    if (Result<void> header = read_header(from, ensemble); !header) return header.error();
-    Result<Footer> footer = read_footer(from);
-    if (!footer) return footer.error();
-    uint64_t offset = header_size;
-    uint64_t records = 0;
-    for (uint64_t number = 0; number < footer->chunks; ++number) {
-        Result<uint64_t> next = load_chunk(from, offset, number, footer->offset, state, records);
-        if (!next) return next.error();
-        offset = *next;
+    SnapshotParser parser(path, *size, ensemble, state);
+    Buffer bytes;
+    for (uint64_t offset = 0; offset < *size;) {
+        bytes.clear();
+        Result<size_t> got = io.read_at(path, offset, {bytes.grow(load_size), load_size});
+        if (!got) return got.error();
+        if (*got == 0) break;
+        if (Result<void> good = parser.feed(bytes.bytes().first(*got)); !good)
+            return good.error();
+        offset += *got;
     }
-    if (offset != footer->offset || records != footer->records)
-        return damage(path, offset, "chunks and footer do not agree");
-    Result<void> whole = state.load_end(from.last.zxid, from.last.term, footer->digest);
-    if (!whole) return damage(path, footer->offset, whole.error().text);
-    return from.last;
+    if (!parser.done()) return damage(path, *size, "the file ends too early");
+    return parser.header()->last;
 }
 
 }  // namespace zk

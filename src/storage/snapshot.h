@@ -41,6 +41,64 @@ std::unique_ptr<SnapshotJob> make_snapshot_job(const State& state, uint64_t ense
 // As Io::fork_snapshot wants it; `job` is a SnapshotJob.
 bool write_snapshot(const void* job, Sink sink);
 
+// Which snapshot: two nodes' of the same zxid are different files.
+struct SnapshotId {
+    uint64_t zxid = 0;
+    uint64_t checksum = 0;  // of its header
+    uint64_t size = 0;
+
+    bool operator==(const SnapshotId&) const = default;
+};
+
+// What the header tells. Requires: `bytes` is as long as a header, or longer.
+inline constexpr size_t snapshot_header_size = 64;
+struct SnapshotHeader {
+    Position last;
+    uint64_t checksum = 0;
+};
+Result<SnapshotHeader> decode_snapshot_header(Bytes bytes, const std::string& path,
+                                              uint64_t ensemble);
+
+// Makes a state of a snapshot's bytes, which come in order and in pieces of any size. Each chunk is
+// proved before the state hears of it.
+class SnapshotParser {
+public:
+    // `size`: of the whole. The state must be a fresh one.
+    SnapshotParser(std::string path, uint64_t size, uint64_t ensemble, State& state);
+
+    // After an error the state is good for nothing.
+    Result<void> feed(Bytes bytes);
+    // All is there and proved.
+    bool done() const { return expect_ == Expect::nothing; }
+    // Once there are bytes enough for it.
+    const std::optional<SnapshotHeader>& header() const { return header_; }
+
+private:
+    enum class Expect { header, head, payload, trailer, nothing };
+
+    size_t wanted() const;
+    Result<void> step(Bytes bytes);
+    Result<void> take_head(Bytes bytes);
+    Result<void> take_chunk(Bytes payload);
+    Result<void> take_footer(Bytes payload);
+    Result<void> take_trailer(Bytes bytes);
+
+    std::string path_;
+    uint64_t size_;
+    uint64_t ensemble_;
+    State& state_;
+    Expect expect_ = Expect::header;
+    uint64_t offset_ = 0;  // of what is expected
+    Buffer rest_;
+    std::optional<SnapshotHeader> header_;
+    uint32_t section_ = 0;
+    uint32_t length_ = 0;
+    uint64_t checksum_ = 0;
+    uint64_t chunks_ = 0;
+    uint64_t records_ = 0;
+    uint64_t chunk_offset_ = 0;
+};
+
 // Reads a whole file into a fresh state. Any damage is an error with file and offset; the state is
 // then good for nothing.
 Result<Position> load_snapshot(Io& io, const std::string& path, uint64_t ensemble, State& state);

@@ -14,6 +14,7 @@ constexpr std::string_view magic = "ZKDVOTE\n";
 constexpr uint32_t record_format = 2;
 constexpr size_t record_size = 80;
 constexpr uint32_t flag_voteless = 1;
+constexpr uint32_t flag_distrusted = 2;
 
 std::string file_path(const std::string& directory, int number) {
     return directory + "/vote." + std::to_string(number);
@@ -27,7 +28,7 @@ void encode(Buffer& out, const StateRecord& record) {
     out.u64(record.seed);
     out.u64(record.term);
     out.u32(record.vote);
-    out.u32(record.voteless ? flag_voteless : 0);
+    out.u32((record.voteless ? flag_voteless : 0) | (record.distrusted ? flag_distrusted : 0));
     out.u64(record.committed);
     out.u64(record.birth);
     out.u64(record.sequence);
@@ -48,7 +49,9 @@ std::optional<StateRecord> decode(Bytes bytes) {
     record.seed = in.u64();
     record.term = in.u64();
     record.vote = in.u32();
-    record.voteless = (in.u32() & flag_voteless) != 0;
+    uint32_t flags = in.u32();
+    record.voteless = (flags & flag_voteless) != 0;
+    record.distrusted = (flags & flag_distrusted) != 0;
     record.committed = in.u64();
     record.birth = in.u64();
     record.sequence = in.u64();

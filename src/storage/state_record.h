@@ -25,6 +25,8 @@ struct StateRecord {
     // This node is blank or was repaired: it may have forgotten what it once acknowledged, so its
     // votes and acknowledgements must not count.
     bool voteless = false;
+    // What is on this disk is known to be wrong, and is not to be used.
+    bool distrusted = false;
     // Entries up to here are committed, and were durable here when this was written.
     uint64_t committed = 0;
     uint64_t birth = 0;  // the zxid before the first entry that the ensemble ever had

@@ -16,8 +16,9 @@ constexpr uint64_t excuse_us = 6'000'000;
 // Shorter ones a server may not notice: its clocks tick ten times a second.
 constexpr uint64_t short_stall_us = 300'000;
 
-// Of this process: the high half is that of its start.
-uint32_t attach_of(const Entry& entry) { return static_cast<uint32_t>(entry.origin.client); }
+constexpr uint64_t history_us = 15'000'000;   // of when a session was heard
+constexpr uint64_t history_step_us = 20'000;
+constexpr uint64_t decision_us = 2'500'000;   // from an expiry's decision to its entry on a disk
 
 std::string ip_text(const Address& from) {
     std::string text;
@@ -26,6 +27,14 @@ std::string ip_text(const Address& from) {
 }
 
 }  // namespace
+
+Checker::Checker(Story& story, Queue& queue, Truth& truth, Agreement& agreement, const Plan& plan)
+    : story_(story),
+      queue_(queue),
+      truth_(truth),
+      agreement_(agreement),
+      plan_(plan),
+      sites_(first_client_host) {}
 
 void Checker::fail(const Connection& connection, const char* what, const std::string& more) {
     story_.fail("link %u, session 0x%llx: %s%s%s", connection.link->number,
@@ -41,6 +50,7 @@ Connection* Checker::find(const Link& link) {
 Connection& Checker::connecting(Link& link, const ConnectRequest& asked, size_t frame_bytes) {
     Connection& connection = connections_[link.number];
     connection.link = &link;
+    connection.node = link.node();
     connection.asked = asked;
     connection.asked_password = as_text(asked.password);
     connection.asked.password = {};
@@ -53,6 +63,7 @@ Connection& Checker::connecting(Link& link, const ConnectRequest& asked, size_t 
 Connection& Checker::connecting_raw(Link& link) {
     Connection& connection = connections_[link.number];
     connection.link = &link;
+    connection.node = link.node();
     connection.raw = true;
     return connection;
 }
@@ -65,6 +76,7 @@ void Checker::asking(Connection& connection, Request request, size_t frame_bytes
     }
     connection.frame_ends.push_back(connection.sent_bytes);
     request.proofs = connection.who.size();
+    request.floor = truth_.committed();
     if (request.kind == RequestKind::auth)
         connection.auths.push_back(std::move(request));
     else
@@ -87,7 +99,7 @@ void Checker::arrived(Link& link) {
     Connection* connection = find(link);
     if (connection == nullptr || connection->raw) return;
     bool whole = false;
-    while (!connection->frame_ends.empty() && connection->frame_ends.front() <= link.arrived) {
+    while (!connection->frame_ends.empty() && connection->frame_ends.front() <= link.ends[1].arrived) {
         connection->frame_ends.pop_front();
         whole = true;
     }
@@ -99,18 +111,28 @@ void Checker::arrived(Link& link) {
                     known->second.password == connection->asked_password;
         if (mine) session = connection->asked.session;
     }
-    if (session != 0 && !connection->closed) heard(session);
+    if (session != 0 && !connection->closed) heard(session, link.node());
 }
 
-void Checker::heard(int64_t session) {
+void Checker::heard(int64_t session, uint32_t node) {
     Heard& of = heard_[session];
     uint64_t now_us = queue_.now_us();
     if (now_us - of.last_us >= of.timeout_us) of.excused_until_us = now_us + excuse_us;
     of.last_us = now_us;
     of.stood_us = 0;
+    if (!of.times.empty() && now_us - of.times.back().us < history_step_us) return;
+    of.times.push_back({.us = now_us, .node = node});
+    while (now_us - of.times.front().us > history_us) of.times.pop_front();
 }
 
-void Checker::server_stands(uint64_t for_us) {
+void Checker::disturbed(uint32_t node, uint64_t until_us) {
+    for (uint32_t each = 1; each < sites_.size(); ++each)
+        if (node == 0 || node == each)
+            sites_[each].disturbed_us = std::max(sites_[each].disturbed_us, until_us);
+}
+
+void Checker::server_stands(uint32_t node, uint64_t for_us) {
+    disturbed(node, queue_.now_us() + for_us);
     if (for_us <= short_stall_us) return;
     for (auto& [session, of] : heard_) of.stood_us += for_us - short_stall_us;
 }
@@ -122,7 +144,7 @@ void Checker::sent(Link& link, Bytes bytes) {
     if (connection == nullptr) return;
     if (!connection->live) {
         connection->live = true;
-        live_.push_back(connection);
+        site_of(*connection).live.push_back(connection);
     }
     connection->out += as_text(bytes);
 }
@@ -134,17 +156,25 @@ void Checker::server_closed(Link& link) {
     // A request that came in the same moment may not have been looked at any more; so the session
     // may end as if it had not come.
     auto known = heard_.find(connection->session);
-    bool unread = link.paused || !link.inbox.empty();
-    if (known != heard_.end() && (unread || known->second.last_us >= turned_us_))
+    bool unread = link.ends[1].paused || !link.ends[1].inbox.empty();
+    uint64_t turned_us = site_of(*connection).turned_us;
+    if (known != heard_.end() && (unread || known->second.last_us >= turned_us))
         known->second.excused_until_us = queue_.now_us() + known->second.timeout_us;
 }
 
 void Checker::accepted(Link& link) {
-    if (Connection* connection = find(link)) by_attach_[link.attach] = connection;
+    Connection* connection = find(link);
+    if (connection == nullptr) return;
+    auto [at, fresh] = by_attach_.insert({{link.node(), link.attach}, connection});
+    // A node in no ensemble yet has no record to take its numbers from, and takes no session.
+    bool blank = link.attach >> 32 == 0;
+    if (!fresh && !blank) story_.fail("link %u gets an attach number that was used before", link.number);
+    site_of(*connection).accepted.push_back(connection);
 }
 
-void Checker::process_started() {
-    by_attach_.clear();
+void Checker::process_started(uint32_t node) {
+    disturbed(node, queue_.now_us());
+    if (!alone()) return;
     for (auto& [session, of] : heard_) {
         of.last_us = queue_.now_us();
         of.stood_us = 0;
@@ -152,34 +182,39 @@ void Checker::process_started() {
     }
 }
 
-void Checker::process_ended() {
-    for (Connection* connection : live_) {
+void Checker::process_ended(uint32_t node) {
+    Site& site = sites_[node];
+    disturbed(node, queue_.now_us());
+    for (Connection* connection : site.accepted) {
         connection->closed = true;
         connection->out.clear();
     }
-    live_.clear();
-    by_attach_.clear();
-    asked_.clear();
-    model_.forget_all_watches();
+    site.accepted.clear();
+    site.live.clear();
+    std::erase_if(asked_, [](const auto& asked) { return asked.second.connection->closed; });
+    site.model.forget_all_watches();
+    site.restarted = true;
 }
 
-// An entry came onto the disk: whose is it, and is it what that connection had to ask next?
-void Checker::entry(const Logged& logged) {
+// An entry came onto some disk first: whose is it, and is it what that connection had to ask next?
+void Checker::entry(Logged& logged) {
     const Entry& entry = logged.entry;
-    asked_.erase(entry.zxid);
-    TELL(story_, "zxid %llu on disk: op %d, session 0x%llx, from attach %u",
-         static_cast<unsigned long long>(entry.zxid), entry.op,
-         static_cast<unsigned long long>(entry.session), attach_of(entry));
-    session_entry(entry);
+    TELL(story_, "zxid %llu on disk: term %llu, op %d, session 0x%llx, from n%u, attach %llx",
+         static_cast<unsigned long long>(entry.zxid), static_cast<unsigned long long>(entry.term),
+         entry.op, static_cast<unsigned long long>(entry.session), entry.origin.node,
+         static_cast<unsigned long long>(entry.origin.client));
+    session_entry(logged);
     if (entry.origin.node == 0) return;
-    auto found = by_attach_.find(attach_of(entry));
+    auto found = by_attach_.find({entry.origin.node, entry.origin.client});
     if (found == by_attach_.end()) return story_.fail("an entry from a connection never taken");
     // Where the connection is gone nobody waits for it.
     if (!found->second->closed) match(*found->second, logged);
 }
 
-// Rule 7, and what is to be known of sessions for it.
-void Checker::session_entry(const Entry& entry) {
+// Rule 7, and what is to be known of sessions for it. Whether the entry will be committed is not
+// known yet: of what is wrong a note is taken.
+void Checker::session_entry(Logged& logged) {
+    const Entry& entry = logged.entry;
     Reader in(entry.body);
     uint64_t now_us = queue_.now_us();
     if (entry.op == static_cast<int32_t>(Op::create_session)) {
@@ -190,30 +225,72 @@ void Checker::session_entry(const Entry& entry) {
               .stood_us = 0,
               .excused_until_us = 0,
               .timeout_us = static_cast<uint64_t>(record.timeout_ms) * 1000,
-              .password = std::string(as_text(record.password))};
+              .password = std::string(as_text(record.password)),
+              .times = {{.us = now_us, .node = entry.origin.node}}};
     } else if (entry.op == entry_op::attach_session) {
-        AttachSession record;
-        decode(in, record);
         auto known = heard_.find(entry.session);
-        if (known == heard_.end() || known->second.password != as_text(record.password)) return;
-        uint64_t timeout_us = static_cast<uint64_t>(record.timeout_ms) * 1000;
         // Until it is applied the old one may count.
-        if (timeout_us > known->second.timeout_us)
-            known->second.excused_until_us = now_us + excuse_us;
-        known->second.timeout_us = timeout_us;
+        if (known != heard_.end()) known->second.excused_until_us = now_us + excuse_us;
     } else if (entry.op == static_cast<int32_t>(Op::close_session) && entry.origin.node == 0) {
-        auto known = heard_.find(entry.session);
-        if (known == heard_.end()) return;
-        const Heard& of = known->second;
-        uint64_t silent_us = now_us - of.last_us;
-        if (silent_us < of.timeout_us + of.stood_us && now_us > of.excused_until_us)
-            story_.fail("session 0x%llx is expired %llu ms after its last request, for %llu of "
-                        "which the server stood still; its time-out is %llu ms",
-                        static_cast<unsigned long long>(entry.session),
-                        static_cast<unsigned long long>(silent_us / 1000),
-                        static_cast<unsigned long long>(of.stood_us / 1000),
-                        static_cast<unsigned long long>(of.timeout_us / 1000));
+        logged.wrong = expiry(entry);
     }
+}
+
+void Checker::committed(const Logged& logged) {
+    const Entry& entry = logged.entry;
+    if (entry.op != entry_op::attach_session) return;
+    Reader in(entry.body);
+    AttachSession record;
+    decode(in, record);
+    auto known = heard_.find(entry.session);
+    if (known == heard_.end() || known->second.password != as_text(record.password)) return;
+    known->second.timeout_us = static_cast<uint64_t>(record.timeout_ms) * 1000;
+}
+
+std::string Checker::expiry(const Entry& entry) {
+    auto known = heard_.find(entry.session);
+    if (known == heard_.end()) return {};
+    const Heard& of = known->second;
+    uint64_t now_us = queue_.now_us();
+    if (now_us <= of.excused_until_us) return {};
+    if (!alone()) return expiry_in_ensemble(entry, of);
+    uint64_t silent_us = now_us - of.last_us;
+    uint64_t slack_us = of.timeout_us / 1'000'000 * plan_.drift_ppm_max + plan_.drift_ppm_max;
+    if (silent_us + slack_us >= of.timeout_us + of.stood_us) return {};
+    char text[300];
+    snprintf(text, sizeof text,
+             "session 0x%llx is expired %llu ms after its last request, for %llu of which the "
+             "server stood still; its time-out is %llu ms",
+             static_cast<unsigned long long>(entry.session),
+             static_cast<unsigned long long>(silent_us / 1000),
+             static_cast<unsigned long long>(of.stood_us / 1000),
+             static_cast<unsigned long long>(of.timeout_us / 1000));
+    return text;
+}
+
+// What a node hears takes its time to the leader, and an expiry its time to the disk. So only those
+// count who were heard again and again, where nothing went wrong meanwhile.
+std::string Checker::expiry_in_ensemble(const Entry& entry, const Heard& of) {
+    uint64_t now_us = queue_.now_us();
+    uint64_t way_us = 300'000 + 10 * plan_.delay_us_max;
+    uint64_t since_us = now_us - std::min(now_us, of.timeout_us + decision_us);
+    uint32_t leader = agreement_.leader_of(entry.term);
+    bool calm = agreement_.changed_us() < since_us && plan_.resets_permille == 0 &&
+                sites_[leader].disturbed_us < since_us && of.times.front().us <= since_us;
+    if (!calm || leader == 0) return {};
+    uint64_t last_us = since_us;
+    uint64_t gap_us = 0;
+    for (const Heard::Time& time : of.times) {
+        if (time.us < since_us || time.us > now_us - way_us) continue;
+        if (sites_[time.node].disturbed_us >= since_us) return {};
+        gap_us = std::max(gap_us, time.us - last_us);
+        last_us = time.us;
+    }
+    gap_us = std::max(gap_us, now_us - last_us);
+    if (gap_us + way_us + of.timeout_us / 10 >= of.timeout_us) return {};
+    return "session " + std::to_string(entry.session) + " is expired though it was heard every " +
+           std::to_string(gap_us / 1000) + " ms; its time-out is " +
+           std::to_string(of.timeout_us / 1000) + " ms";
 }
 
 // Rule 3.
@@ -226,9 +303,10 @@ void Checker::match(Connection& connection, const Logged& logged) {
             fail(connection, "its entry is of another session than it asked for");
         if (connection.connect_zxid != 0 && connection.connect_zxid != entry.zxid)
             fail(connection, "two entries for one connect request");
-        if (!connection.may_connect) fail(connection, "taken though it has seen more");
+        // A follower finds out only when the entry comes back to it.
+        if (!connection.may_connect && alone()) fail(connection, "taken though it has seen more");
         connection.connect_zxid = entry.zxid;
-        asked_[entry.zxid] = {&connection, connect_number};
+        asked_[&logged] = {&connection, connect_number};
         return;
     }
     size_t end = connection.answered + connection.requests.size();
@@ -242,7 +320,7 @@ void Checker::match(Connection& connection, const Logged& logged) {
                         "xid " + std::to_string(request.xid) + " op " +
                             std::to_string(request.op) + ", entry op " + std::to_string(entry.op));
         request.zxid = entry.zxid;
-        asked_[entry.zxid] = {&connection, connection.matched};
+        asked_[&logged] = {&connection, connection.matched};
         ++connection.matched;
         std::vector<Identity> identities;
         decode(entry.ids, identities);
@@ -294,63 +372,69 @@ void Checker::split(Connection& connection, std::vector<Frame>& frames) {
     }
 }
 
-void Checker::turned() {
+void Checker::turned(uint32_t node) {
+    Site& site = sites_[node];
     std::vector<Frame> frames;
-    for (Connection* connection : live_) split(*connection, frames);
+    for (Connection* connection : site.live) split(*connection, frames);
     std::stable_sort(frames.begin(), frames.end(),
                      [](const Frame& a, const Frame& b) { return a.zxid < b.zxid; });
+    uint64_t told = told_;
     for (Frame& frame : frames) {
         if (story_.failed()) return;
-        if (frame.zxid > 0 && !advance(static_cast<uint64_t>(frame.zxid))) return;
+        if (frame.zxid > 0 && !advance(site, static_cast<uint64_t>(frame.zxid))) return;
         check(frame);
         ++answers_;
+        told = std::max(told, site.model.zxid());
     }
-    told_ = std::max(told_, model_.zxid());
-    ledger_.acknowledge(told_);
-    for (Connection* connection : live_) {
+    told_ = told;
+    for (Connection* connection : site.live) {
         if (connection->closed)
-            model_.forget(connection->link->number);
+            site.model.forget(connection->link->number);
         else
-            check_events_before(*connection, static_cast<int64_t>(model_.zxid()));
+            check_events_before(*connection, static_cast<int64_t>(site.model.zxid()));
     }
-    std::erase_if(live_, [](const Connection* connection) { return connection->closed; });
-    turned_us_ = queue_.now_us();
+    std::erase_if(site.live, [](const Connection* connection) { return connection->closed; });
+    site.turned_us = queue_.now_us();
 }
 
 // Rule 2.
-bool Checker::advance(uint64_t zxid) {
-    if (zxid > ledger_.durable()) {
-        story_.fail("zxid %llu was told before it is on the disk for good (up to %llu is)",
+bool Checker::advance(Site& site, uint64_t zxid) {
+    if (zxid > truth_.committed()) {
+        story_.fail("zxid %llu was told before it is committed (up to %llu is)",
                     static_cast<unsigned long long>(zxid),
-                    static_cast<unsigned long long>(ledger_.durable()));
+                    static_cast<unsigned long long>(truth_.committed()));
         return false;
     }
-    while (model_.zxid() < zxid) {
-        const Logged* next = ledger_.find(model_.zxid() == 0 ? ledger_.first()
-                                                             : model_.zxid() + 1);
+    // A process may start with less than its predecessor had.
+    if (site.restarted && zxid < site.model.zxid()) site.model = Model();
+    site.restarted = false;
+    while (site.model.zxid() < zxid) {
+        const Logged* next = truth_.committed(site.model.zxid() == 0 ? truth_.first()
+                                                                     : site.model.zxid() + 1);
         ASSERT(next != nullptr);
-        apply(*next);
+        apply(site, *next);
     }
     return true;
 }
 
-void Checker::apply(const Logged& logged) {
+void Checker::apply(Site& site, const Logged& logged) {
     const Entry& entry = logged.entry;
-    ModelOutcome outcome = model_.apply(entry);
-    if (!model_.broken().empty()) story_.fail("%s", model_.broken().c_str());
+    ModelOutcome outcome = site.model.apply(entry);
+    if (!site.model.broken().empty()) story_.fail("%s", site.model.broken().c_str());
     bool closes = entry.op == static_cast<int32_t>(Op::close_session) && !outcome.moved;
-    for (const auto& [number, events] : model_.events()) {
+    for (const auto& [number, events] : site.model.events()) {
         Connection& connection = connections_.at(number);
         for (const ModelEvent& event : events)
             connection.events.push_back({.event = event, .any_order = closes});
     }
     if (closes)
-        for (Connection* connection : live_)
+        for (Connection* connection : site.live)
             if (connection->session == entry.session && connection->connected)
                 connection->over_at = entry.zxid;
-    auto found = asked_.find(entry.zxid);
+    auto found = asked_.find(&logged);
     if (found == asked_.end()) return;
     auto [connection, number] = found->second;
+    if (&site_of(*connection) != &site) return;
     if (number == connect_number)
         connection->connect_outcome = std::move(outcome);
     else if (number >= connection->answered)

@@ -98,8 +98,11 @@ void Checker::check_connect(Connection& connection, Bytes frame) {
                     shown(mine.bytes()) + " instead of " + shown(expected.bytes()));
     connection.session = got.session;
     connection.last_zxid = static_cast<int64_t>(connection.connect_zxid);
+    connection.floor = static_cast<uint64_t>(connection.asked.last_zxid_seen);
+    if (connection.floor > connection.connect_zxid && got.session != 0)
+        return fail(connection, "taken by a node that is behind what its client has seen");
     // Entries behind this one may have ended the session already; the next answers will show.
-    if (got.session != 0 && model_.sessions().count(got.session) == 0)
+    if (got.session != 0 && site_of(connection).model.sessions().count(got.session) == 0)
         fail(connection, "it is connected though its session is over");
 }
 
@@ -119,12 +122,12 @@ void Checker::check_notification(Connection& connection, int64_t zxid, Reader& i
     for (auto at = connection.events.begin(); at != connection.events.end(); ++at) {
         const ModelEvent& due = at->event;
         bool same = due.zxid == zxid && due.type == got.type && due.path == path;
-        if (same && model_.allows(due.acl, perm::read, maybe)) {
+        if (same && site_of(connection).model.allows(due.acl, perm::read, maybe)) {
             // Whoever was passed over in silence had to be.
             connection.events.erase(at);
             return;
         }
-        bool skip = at->any_order || !model_.allows(due.acl, perm::read, sure);
+        bool skip = at->any_order || !site_of(connection).model.allows(due.acl, perm::read, sure);
         if (!skip) break;
     }
     fail(connection, "an event that is not due",
@@ -137,7 +140,7 @@ void Checker::check_events_before(Connection& connection, int64_t zxid) {
     Who sure = who(connection, connection.proofs_sure);
     while (!connection.events.empty() && connection.events.front().event.zxid <= zxid) {
         const ModelEvent& due = connection.events.front().event;
-        if (model_.allows(due.acl, perm::read, sure))
+        if (site_of(connection).model.allows(due.acl, perm::read, sure))
             return fail(connection, "an event is missing",
                         std::to_string(static_cast<int>(due.type)) + " of " + due.path +
                             ", zxid " + std::to_string(due.zxid));
@@ -156,7 +159,7 @@ void Checker::check_auth(Connection& connection, const ReplyHeader& header) {
         return fail(connection, "a wrong answer to auth");
     if (!good) connection.must_close = true;
     connection.proofs_maybe = request.proofs;
-    connection.proofs_zxid = ledger_.durable();
+    connection.proofs_zxid = truth_.committed();
 }
 
 void Checker::check_reply(Connection& connection, const ReplyHeader& header, Reader& in) {
@@ -196,7 +199,11 @@ void Checker::check_write(Connection& connection, Request& request, const ReplyH
                     std::to_string(header.zxid) + " instead of " + std::to_string(request.zxid));
     if (connection.last_read_zxid >= header.zxid)
         return fail(connection, "a read before this write saw it", describe(request));
-    ASSERT(request.outcome.has_value());
+    if (!request.outcome.has_value())
+        return fail(connection, "a write is answered, and another's entry is the committed one");
+    if (request.zxid <= request.floor)
+        return fail(connection, "a write takes effect before what was committed when it was asked",
+                    std::to_string(request.zxid) + " <= " + std::to_string(request.floor));
     const ModelOutcome& outcome = *request.outcome;
     if (outcome.moved) return fail(connection, "answered though its session moved");
     if (header.err != outcome.err || as_text(record) != outcome.reply)
@@ -218,7 +225,9 @@ bool Checker::refused_by_full_disk(Connection& connection, Request& request,
         std::swap(request.zxid, next.zxid);
         std::swap(request.outcome, next.outcome);
     }
-    if (request.zxid != 0) fail(connection, "refused, yet its entry is on the disk");
+    bool done = alone() ? request.zxid != 0
+                        : request.zxid != 0 && request.zxid <= truth_.committed();
+    if (done) fail(connection, "refused, yet its entry is on the disk");
     return true;
 }
 
@@ -226,10 +235,14 @@ bool Checker::refused_by_full_disk(Connection& connection, Request& request,
 void Checker::check_read(Connection& connection, const Request& request,
                          const ReplyHeader& header, Bytes record) {
     connection.last_read_zxid = header.zxid;
-    if (header.zxid < static_cast<int64_t>(told_))
-        return fail(connection, "a read of a state older than somebody was told of",
-                    describe(request));
-    if (header.zxid != static_cast<int64_t>(model_.zxid()))
+    Model& model = site_of(connection).model;
+    if (request.op == static_cast<int32_t>(Op::sync) && request.kind == RequestKind::read)
+        connection.floor = std::max(connection.floor, request.floor);
+    if (alone()) connection.floor = told_;
+    if (header.zxid < static_cast<int64_t>(connection.floor))
+        return fail(connection, "a read of a state older than it may be",
+                    std::to_string(connection.floor) + ", " + describe(request));
+    if (header.zxid != static_cast<int64_t>(model.zxid()))
         return fail(connection, "a read without a state", describe(request));
     Who mine = who(connection, request.proofs);
     std::vector<ModelEvent> notices;
@@ -237,7 +250,7 @@ void Checker::check_read(Connection& connection, const Request& request,
     if (request.kind == RequestKind::bad)
         outcome.err = Err::marshalling_error;
     else
-        outcome = model_.read(static_cast<Op>(request.op), as_bytes(request.body),
+        outcome = model.read(static_cast<Op>(request.op), as_bytes(request.body),
                               {.connection = connection.link->number,
                                .session = connection.session,
                                .who = &mine},

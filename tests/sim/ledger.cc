@@ -8,14 +8,17 @@ namespace zk::sim {
 
 namespace {
 
-bool is_segment(const std::string& path) {
-    return segment_number(path.substr(path.rfind('/') + 1)).has_value();
+unsigned long long number(uint64_t value) { return static_cast<unsigned long long>(value); }
+
+std::optional<uint64_t> segment_of(const std::string& path) {
+    return segment_number(path.substr(path.rfind('/') + 1));
 }
 
 }  // namespace
 
 void Ledger::written(const std::string& path, Bytes bytes) {
-    if (!is_segment(path)) return;
+    std::optional<uint64_t> segment = segment_of(path);
+    if (!segment) return;
     uint64_t batch = 0;
     while (bytes.size() >= record_head_size) {
         uint32_t length = load_u32(bytes.data() + 8);
@@ -24,44 +27,68 @@ void Ledger::written(const std::string& path, Bytes bytes) {
         Bytes payload = bytes.subspan(record_head_size, length);
         bool entry = (kind & 0xff) == record_entry;
         if (entry && batch == 0) batch = load_u64(payload.data() + 8);
-        if (entry) add(path, payload, batch);
+        if (entry) add(path, *segment, payload, batch);
         bytes = bytes.subspan(record_head_size + length);
     }
 }
 
-void Ledger::add(const std::string& path, Bytes bytes, uint64_t batch) {
-    Logged logged;
-    logged.bytes = as_text(bytes);
-    logged.path = path;
-    logged.batch = batch;
+// Does the file say that this is where its log begins?
+bool Ledger::starts_anew(const std::string& path, uint64_t zxid) const {
+    const std::vector<uint8_t>* file = disk_.read(path);
+    if (file == nullptr || file->size() < segment_header_size) return false;
+    Result<SegmentHeader> header =
+        decode_segment_header(Bytes(file->data(), segment_header_size), path);
+    return header && header->start.zxid + 1 == zxid;
+}
+
+void Ledger::add(const std::string& path, uint64_t segment, Bytes bytes, uint64_t batch) {
     uint64_t zxid = load_u64(bytes.data() + 8);
+    const Logged* logged = truth_.seen(bytes);
+    if (logged == nullptr) return;
     // What a start has found it may write again, as it was.
-    if (const Logged* same = find(zxid); same != nullptr && same->bytes == as_text(bytes)) return;
-    if (entries_.empty()) first_ = zxid;
-    if (zxid <= acknowledged_)
-        return story_.fail("zxid %llu is written anew, yet it was acknowledged (up to %llu): lost",
-                           static_cast<unsigned long long>(zxid),
-                           static_cast<unsigned long long>(acknowledged_));
-    if (zxid < first_ || zxid > first_ + entries_.size())
-        return story_.fail("zxid %llu is written, the last one was %llu: a gap",
-                           static_cast<unsigned long long>(zxid),
-                           static_cast<unsigned long long>(last()));
-    entries_.resize(zxid - first_);
-    durable_ = std::min(durable_, zxid - 1);
-    entries_.push_back(std::move(logged));
-    Logged& kept = entries_.back();
-    bool good = decode(as_bytes(kept.bytes), kept.entry);
-    ASSERT(good);
-    story_.mix(as_bytes(kept.bytes));
-    if (on_entry) on_entry(kept);
+    if (const Held* same = find(zxid); same != nullptr && same->logged == logged) {
+        held_[zxid - first_].segment = segment;
+        return;
+    }
+    bool anew = held_.empty() || zxid < first_ || zxid > first_ + held_.size();
+    if (anew) {
+        if (!held_.empty() && !starts_anew(path, zxid))
+            return story_.fail("zxid %llu is written, the last one was %llu: a gap", number(zxid),
+                               number(last()));
+        held_.clear();
+        first_ = zxid;
+    }
+    for (uint64_t at = zxid; at <= last(); ++at)
+        if (find(at)->logged == truth_.committed(at))
+            return story_.fail("zxid %llu is written, and with that zxid %llu is lost, yet it was "
+                               "committed", number(zxid), number(at));
+    held_.resize(zxid - first_);
+    durable_ = anew ? zxid - 1 : std::min(durable_, zxid - 1);
+    held_.push_back({.logged = logged, .segment = segment, .batch = batch});
 }
 
 void Ledger::synced(const std::string& path) {
+    std::optional<uint64_t> segment = segment_of(path);
+    if (!segment) return;
     for (uint64_t zxid = durable_ + 1; zxid <= last(); ++zxid) {
-        const Logged* logged = find(zxid);
-        if (logged == nullptr || logged->path != path) break;
+        const Held* held = find(zxid);
+        if (held == nullptr || held->segment != *segment) break;
         durable_ = zxid;
     }
+}
+
+// What is behind was never on the disk for good, and is lost.
+void Ledger::recovered(uint64_t last_zxid) {
+    while (!held_.empty() && last() > last_zxid) held_.pop_back();
+    durable_ = std::min(durable_, std::max(last(), first_ - 1));
+}
+
+bool Ledger::holds(const Logged& logged) const {
+    uint64_t zxid = logged.entry.zxid;
+    if (zxid > durable_) return false;
+    // What is before the log's beginning is in a snapshot, which holds what is committed.
+    if (zxid < first_) return truth_.committed(zxid) == &logged;
+    return find(zxid)->logged == &logged;
 }
 
 }  // namespace zk::sim

@@ -1,58 +1,62 @@
-// ledger.h -- every entry that a server's log ever got, read off its disk as it was written.
+// ledger.h -- the entries on one machine's disk, read off it as they are written.
 //
-// Owns a copy of each entry, in zxid order. This is how the simulator knows in which order writes
-// took effect, those included whose answer nobody saw. What was written and lost by a crash is
-// replaced when the server writes that zxid anew; it must never do so with what it acknowledged.
+// Owns which entry is where, in zxid order. This is how the simulator knows what a machine has for
+// good. What was written and lost by a crash is replaced when the machine writes that zxid anew; it
+// must never do so with what is committed. Behind a snapshot that came from another machine the log
+// may start anew.
 
 #pragma once
 
-#include <algorithm>
 #include <deque>
 #include <functional>
 #include <string>
 
-#include "state/entry.h"
-#include "story.h"
+#include "sim_disk.h"
+#include "truth.h"
 
 namespace zk::sim {
 
-struct Logged {
-    std::string bytes;
-    Entry entry;  // views into bytes
-    std::string path;
-    uint64_t batch = 0;  // the first zxid of what was written with it
-};
-
 class Ledger {
 public:
-    explicit Ledger(Story& story) : story_(story) {}
+    Ledger(Story& story, Truth& truth, const SimDisk& disk)
+        : story_(story), truth_(truth), disk_(disk) {}
 
     // What SimDisk tells.
     void written(const std::string& path, Bytes bytes);
     void synced(const std::string& path);
-    // Told of each new entry.
-    std::function<void(const Logged& logged)> on_entry;
+    // A process has started, and its log ends here.
+    void recovered(uint64_t last_zxid);
 
-    const Logged* find(uint64_t zxid) const {
-        bool there = zxid >= first_ && zxid < first_ + entries_.size();
-        return there ? &entries_[zxid - first_] : nullptr;
+    // Is it there for good?
+    bool holds(const Logged& logged) const;
+    // The first zxid of what was written together with this one; 0: it is not there.
+    uint64_t batch_of(uint64_t zxid) const {
+        const Held* held = find(zxid);
+        return held == nullptr ? 0 : held->batch;
     }
-    uint64_t first() const { return first_; }
-    uint64_t last() const { return entries_.empty() ? 0 : first_ + entries_.size() - 1; }
-    // All up to here is on the disk for good.
+    uint64_t last() const { return first_ + held_.size() - 1; }
     uint64_t durable() const { return durable_; }
-    // Somebody was told of all up to here.
-    uint64_t acknowledged() const { return acknowledged_; }
-    void acknowledge(uint64_t zxid) { acknowledged_ = std::max(acknowledged_, zxid); }
 
 private:
-    void add(const std::string& path, Bytes bytes, uint64_t batch);
+    struct Held {
+        const Logged* logged;
+        uint64_t segment;
+        uint64_t batch;
+    };
+
+    void add(const std::string& path, uint64_t segment, Bytes bytes, uint64_t batch);
+    bool starts_anew(const std::string& path, uint64_t zxid) const;
+    const Held* find(uint64_t zxid) const {
+        bool there = zxid >= first_ && zxid < first_ + held_.size();
+        return there ? &held_[zxid - first_] : nullptr;
+    }
 
     Story& story_;
-    std::deque<Logged> entries_;
-    uint64_t first_ = 0;
+    Truth& truth_;
+    const SimDisk& disk_;
+    std::deque<Held> held_;
+    uint64_t first_ = 1;
     uint64_t durable_ = 0;
-    uint64_t acknowledged_ = 0;
 };
 
 }  // namespace zk::sim

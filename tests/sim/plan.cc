@@ -42,10 +42,54 @@ void plan_disk(Plan& plan, Chance& chance) {
     if (chance.percent(15)) plan.log_error_every_us = 4 * second_us;
 }
 
+void plan_shape(Plan& plan, Chance& chance, uint32_t shape) {
+    uint64_t roll = chance.below(100);
+    plan.voters = roll < 20 ? 1 : roll < 80 ? 3 : 5;
+    uint32_t observers = plan.voters == 3 && roll % 5 == 0 ? 1 : 0;
+    if (shape != 0) plan.voters = shape, observers = 0;
+    plan.nodes = plan.voters + observers;
+}
+
+// Between machines, beside what a single one suffers from.
+void plan_trouble(Plan& plan, Chance& chance) {
+    if (chance.percent(40)) plan.drift_ppm_max = chance.pick({500u, 5'000u, 30'000u});
+    if (plan.nodes == 1) return;
+    if (chance.percent(60)) plan.partition_every_us = chance.between(1, 4) * second_us;
+    if (chance.percent(25)) plan.slow_link_every_us = 2 * second_us;
+    plan.slow_link_us_max = chance.pick({5'000u, 100'000u, 1'000'000u});
+    plan.crash_many_percent = chance.pick({0u, 0u, 30u});
+    if (chance.percent(20)) plan.move_percent = 40;
+    if (chance.percent(20)) plan.slow_names_permille = 100;
+    if (chance.percent(20)) plan.lost_names_permille = 200;
+    plan.flip_percent = 0;
+}
+
 }  // namespace
 
-Plan make_plan(Chance& chance) {
+Config config_of(const Plan& plan, uint32_t number) {
+    Config config = plan.config;
+    if (plan.nodes == 1) return config;
+    config.my_id = number;
+    config.init_limit_ticks = 10;
+    config.sync_limit_ticks = 5;
+    config.quorum_secret = "sesame";
+    config.observer = number > plan.voters;
+    for (uint32_t each = 1; each <= plan.nodes; ++each) {
+        Member member;
+        member.id = each;
+        member.addresses = {
+            {.host = "n" + std::to_string(each), .peer_port = 2888, .election_port = 3888}};
+        member.observer = each > plan.voters;
+        member.client_port = 2181;
+        config.members.push_back(std::move(member));
+    }
+    return config;
+}
+
+Plan make_plan(Chance& chance, uint32_t shape) {
     Plan plan;
+    Chance beside = chance.fork();
+    plan_shape(plan, beside, shape);
     plan_server(plan.config, chance);
     plan_disk(plan, chance);
     plan.clients = static_cast<uint32_t>(chance.between(1, 7));
@@ -58,6 +102,7 @@ Plan make_plan(Chance& chance) {
     plan.depth_max = chance.pick({1u, 4u, 16u, 64u});
     plan.requests = chance.pick({300u, 1000u, 3000u});
     plan.hostile = chance.percent(30);
+    plan_trouble(plan, beside);
     return plan;
 }
 

@@ -1,4 +1,5 @@
-// plan.h -- what one seed's world is like: settings of the server, and how unkind everything is.
+// plan.h -- what one seed's world is like: how many machines, settings of the servers, and how unkind
+// everything is.
 
 #pragma once
 
@@ -8,7 +9,9 @@
 namespace zk::sim {
 
 struct Plan {
-    Config config;
+    uint32_t nodes = 1;   // machines in all, and
+    uint32_t voters = 1;  // those that vote: the first ones
+    Config config;        // that all have in common
     uint32_t clients = 4;
     uint64_t length_us = 10'000'000;  // of the part with faults
 
@@ -16,6 +19,11 @@ struct Plan {
     uint64_t delay_us_max = 2'000;
     uint64_t resets_permille = 0;
     uint64_t socket_bytes = 65536;  // what a socket takes before `send` leaves something over
+
+    uint64_t slow_names_permille = 0;  // of look-ups
+    uint64_t lost_names_permille = 0;
+    uint64_t slow_link_us_max = 0;     // some ways take that much longer
+    uint64_t drift_ppm_max = 0;        // of clocks, in either direction
 
     // The disk.
     uint64_t write_us_max = 200;
@@ -31,6 +39,10 @@ struct Plan {
     uint64_t log_error_every_us = 0;
     uint64_t stall_every_us = 0;
     uint64_t wall_jump_every_us = 0;
+    uint64_t partition_every_us = 0;
+    uint64_t slow_link_every_us = 0;
+    uint64_t crash_many_percent = 0;  // of crashes that take several machines
+    uint64_t move_percent = 0;        // of crashes after which the address is another
     uint64_t flip_percent = 0;  // of restarts, tried on a copy of the disk
 
     // Clients.
@@ -39,6 +51,9 @@ struct Plan {
     bool hostile = false;
 };
 
-Plan make_plan(Chance& chance);
+// `shape`: how many nodes; 0: as chance has it.
+Plan make_plan(Chance& chance, uint32_t shape);
+// What machine `number` is told.
+Config config_of(const Plan& plan, uint32_t number);
 
 }  // namespace zk::sim

@@ -4,6 +4,8 @@
 //     sim [--seeds N] [--first K]     N worlds; the seeds of seeds.txt, which once failed, first
 //     sim --seed K [--verbose]        one world; --verbose prints every step of it
 //
+// With --nodes N all worlds have N voters, whatever the seed says.
+//
 // A world that breaks a rule is run again with words, and its last steps are printed. The same seed
 // gives the same world: every so many are run twice and compared.
 
@@ -28,6 +30,7 @@ struct Arguments {
     uint64_t seeds = 100;
     uint64_t first = 1;
     uint64_t seed = 0;
+    uint64_t nodes = 1;
     bool one = false;
     bool verbose = false;
     std::string kept = "tests/sim/seeds.txt";
@@ -37,6 +40,7 @@ struct Arguments {
 struct Now {
     Story* story = nullptr;
     uint64_t seed = 0;
+    uint32_t nodes = 0;
     char** argv = nullptr;
 };
 Now now;
@@ -63,8 +67,10 @@ void sink(LogLevel level, std::string_view text) {
         _exit(1);
     }
     std::string seed = std::to_string(now.seed);
+    std::string nodes = std::to_string(now.nodes);
     char option[] = "--seed";
-    char* arguments[] = {now.argv[0], option, seed.data(), nullptr};
+    char shape[] = "--nodes";
+    char* arguments[] = {now.argv[0], option, seed.data(), shape, nodes.data(), nullptr};
     fflush(stdout);
     execv("/proc/self/exe", arguments);
 }
@@ -80,7 +86,7 @@ Ran run_world(uint64_t seed, bool words, bool aloud) {
     now.story = &story;
     now.seed = seed;
     log_set_level(words || aloud ? LogLevel::debug : LogLevel::error);
-    World world(seed, story);
+    World world(seed, now.nodes, story);
     world.run();
     if (words && story.failed()) print_failure(seed, story, story.failure());
     now.story = nullptr;
@@ -141,6 +147,7 @@ bool parse(int argc, char** argv, Arguments& arguments) {
         };
         bool good = word == "--seeds"   ? number(arguments.seeds)
                     : word == "--first" ? number(arguments.first)
+                    : word == "--nodes" ? number(arguments.nodes)
                     : word == "--seed"  ? (arguments.one = true, number(arguments.seed))
                     : word == "--verbose" ? (arguments.verbose = true)
                                           : false;
@@ -154,10 +161,11 @@ bool parse(int argc, char** argv, Arguments& arguments) {
 int main(int argc, char** argv) {
     Arguments arguments;
     if (!parse(argc, argv, arguments)) {
-        fprintf(stderr, "usage: sim [--seeds N] [--first K] | --seed K [--verbose]\n");
+        fprintf(stderr, "usage: sim [--seeds N] [--first K] | --seed K [--verbose]; --nodes N\n");
         return 2;
     }
     now.argv = argv;
+    now.nodes = static_cast<uint32_t>(arguments.nodes);
     log_set_sink(sink);
     if (!arguments.one) return run_many(arguments);
     Ran ran = run_world(arguments.seed, true, arguments.verbose);

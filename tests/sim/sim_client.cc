@@ -28,12 +28,16 @@ void SimClient::ask(Draft draft) {
 
 void SimClient::connect() {
     if (mute_) return;
-    link_ = &world_.network.connect(address_);
-    link_->read_us = habits_.read_us;
-    link_->on_bytes = [this, mine = link_](Bytes bytes) {
+    node_ = only_ != 0 ? only_ : node_ == 0 || chance_.percent(20)
+                                     ? static_cast<uint32_t>(chance_.between(1, world_.plan.nodes))
+                                     : node_ % world_.plan.nodes + 1;
+    link_ = &world_.network.connect(host(), address_, node_);
+    End& end = link_->ends[0];
+    end.read_us = habits_.read_us;
+    end.on_bytes = [this, mine = link_](Bytes bytes) {
         if (mine == link_) on_bytes(bytes);
     };
-    link_->on_closed = [this, mine = link_] {
+    end.on_closed = [this, mine = link_] {
         if (mine == link_) on_closed();
     };
     in_.clear();
@@ -50,13 +54,32 @@ void SimClient::connect() {
     size_t at = begin_frame(out);
     encode(out, request);
     end_frame(out, at);
-    TELL(world_.story, "client %u connects by link %u, session 0x%llx", habits_.number,
-         link_->number, static_cast<unsigned long long>(session_));
+    TELL(world_.story, "client %u connects to n%u by link %u, session 0x%llx",
+         habits_.number, node_, link_->number, static_cast<unsigned long long>(session_));
     connection_ = &world_.checker.connecting(*link_, request, out.size());
     world_.network.client_send(*link_, out.bytes());
-    last_sent_us_ = world_.queue.now_us();
+    last_sent_us_ = last_heard_us_ = world_.queue.now_us();
+    watch_over();
     // Some do not wait for the answer.
     if (!calm_ && chance_.percent(10)) send(random_draft(chance_, habits_.taste), next_xid_++);
+}
+
+// A server that says nothing may be gone without a word.
+void SimClient::watch_over() {
+    world_.queue.after(habits_.patience_us / 2 + 1, [this, mine = link_] {
+        if (mine != link_ || mute_) return;
+        bool waits = !greeted_ || leaving_ || !asked_.empty();
+        uint64_t silent_us = world_.queue.now_us() - last_heard_us_;
+        if (waits && silent_us > habits_.patience_us) return give_up();
+        if (!waits) last_heard_us_ = world_.queue.now_us();
+        watch_over();
+    });
+}
+
+void SimClient::give_up() {
+    TELL(world_.story, "client %u waits no longer for n%u", habits_.number, node_);
+    world_.network.client_close(*link_, true);
+    on_closed();
 }
 
 void SimClient::on_closed() {
@@ -75,6 +98,7 @@ void SimClient::on_closed() {
 
 void SimClient::on_bytes(Bytes bytes) {
     in_ += as_text(bytes);
+    last_heard_us_ = world_.queue.now_us();
     Link* mine = link_;
     while (mine == link_ && in_.size() >= 4) {
         uint32_t length = load_u32(as_bytes(in_).data());
@@ -249,7 +273,7 @@ void SimClient::restless_act() {
         return;
     case 4:
         // Comes back while the old connection still stands.
-        link_->client_done = true;
+        world_.network.client_vanish(*link_);
         link_ = nullptr;
         return connect();
     case 5: return stranger(false);
@@ -270,7 +294,7 @@ void SimClient::hang_up(bool reset) {
 
 // Somebody else who knows this session's id but not its password, or a future zxid.
 void SimClient::stranger(bool ahead) {
-    Link& link = world_.network.connect(address_);
+    Link& link = world_.network.connect(host(), address_, node_);
     std::string password(password_size, 'x');
     ConnectRequest request{.protocol_version = 0,
                            .last_zxid_seen = ahead ? int64_t{1} << 40 : 0,

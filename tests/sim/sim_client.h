@@ -2,7 +2,7 @@
 //
 // Owns its side of one session and of one connection at a time. What it sends are real bytes, and
 // it takes answers apart only as far as a client must: session, password, zxid, watches to set
-// again. Whether answers are right is the checker's business.
+// again. When a server is gone or says nothing it goes on to the next one. Whether answers are right is the checker's business.
 
 #pragma once
 
@@ -31,6 +31,7 @@ public:
         uint64_t burst = 10;         // requests at a stretch, at most
         uint64_t read_us = 0;  // slow reader
         int32_t timeout_ms = 1000;
+        uint64_t patience_us = 5'000'000;  // without an answer; then it tries the next server
         bool old = false;      // leaves the read-only byte out
         bool restless = false;  // ends connections and sessions, and falls silent
         Taste taste;
@@ -38,7 +39,10 @@ public:
 
     SimClient(World world, Habits habits, Chance chance);
 
+    // At some server, or at this one and no other.
     void start() { connect(); }
+    void start_at(uint32_t node) { only_ = node, connect(); }
+    uint32_t node() const { return node_; }
     // From now on: nothing at random but pings; `ask` what is wanted.
     void calm_down() { calm_ = true; }
     void ask(Draft draft);
@@ -60,6 +64,9 @@ private:
     };
 
     void connect();
+    void watch_over();
+    void give_up();
+    uint32_t host() const { return first_client_host + habits_.number % 40; }
     void on_bytes(Bytes bytes);
     void on_closed();
     void take_frame(Bytes frame);
@@ -90,6 +97,9 @@ private:
     bool open_ = false;
     uint64_t silent_until_us_ = 0;
     uint64_t last_sent_us_ = 0;
+    uint64_t last_heard_us_ = 0;
+    uint32_t node_ = 0;  // where it is, or was, connected
+    uint32_t only_ = 0;
     uint64_t think_until_us_ = 0;
     uint64_t burst_left_ = 0;
     uint32_t acts_ = 0;  // only the newest planned act counts

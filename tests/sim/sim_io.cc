@@ -22,23 +22,24 @@ DiskOp make_op(DiskOpKind kind, const std::string& path) {
 
 SimIo::SimIo(World world, Chance chance)
     : world_(std::move(world)), chance_(chance), started_us_(world_.queue.now_us()) {
-    node_ = std::make_unique<Node>(*this, world_.plan.config);
+    node_ = std::make_unique<Node>(*this, world_.config);
 }
 
 SimIo::~SimIo() { *alive_ = false; }
 
 Result<void> SimIo::start(uint64_t die_after) {
     die_after_ = die_after;
+    world_.story.node(world_.node);
     Result<void> started = node_->start();
     die_after_ = 0;
     if (started && !dead_) {
-        world_.network.listen(this);
+        world_.network.listen(world_.node, this);
         wake(world_.queue.now_us() + 1);
     }
     return started;
 }
 
-void SimIo::kill() {
+void SimIo::kill(bool silently) {
     for (auto& lane : lanes_) {
         if (lane.empty() || lane.front().at >= lane.front().ops.size()) continue;
         if (chance_.percent(60)) world_.disk.run_torn(lane.front().ops[lane.front().at]);
@@ -46,7 +47,7 @@ void SimIo::kill() {
     if (child_ && child_->at < child_->ops.size() && chance_.percent(60))
         world_.disk.run_torn(child_->ops[child_->at]);
     *alive_ = false;
-    world_.network.break_all(this);
+    world_.network.process_gone(this, silently);
 }
 
 void SimIo::later(uint64_t delay_us, void (SimIo::*what)()) {
@@ -73,65 +74,83 @@ void SimIo::accept(Link& link) {
     wake(world_.queue.now_us() + 1);
 }
 
+ClientId SimIo::take_number() {
+    if (free_.empty()) {
+        free_.push_back(static_cast<ClientId>(links_.size()));
+        links_.push_back({});
+    }
+    ClientId id = free_.back();
+    free_.pop_back();
+    return id;
+}
+
 void SimIo::poll_accepts() {
     while (!accepts_.empty()) {
         Link& link = *accepts_.front();
         accepts_.pop_front();
-        if (free_.empty()) {
-            free_.push_back(static_cast<ClientId>(links_.size()));
-            links_.push_back(nullptr);
-        }
-        ClientId id = free_.back();
-        if (!node_->on_open(id, link.from)) {
+        ClientId id = take_number();
+        link.attach = node_->standing().next_attach;
+        bool taken = link.peer ? node_->on_peer(id, link.from) : node_->on_open(id, link.from);
+        if (!taken) {
             TELL(world_.story, "link %u refused", link.number);
-            world_.network.server_close(link);
+            free_.push_back(id);
+            world_.network.refuse(link);
             continue;
         }
-        free_.pop_back();
-        link.id = id;
-        link.attach = next_attach_++;
-        links_[id] = &link;
-        if (world_.network.on_accepted) world_.network.on_accepted(link);
-        TELL(world_.story, "link %u accepted as client %u, attach %u", link.number, id,
-             link.attach);
+        link.ends[1].id = id;
+        link.ends[1].told = true;
+        links_[id] = {.link = &link, .at = 1};
+        if (!link.peer && world_.network.on_accepted) world_.network.on_accepted(link);
+        TELL(world_.story, "link %u accepted as %s %u, attach %llx", link.number,
+             link.peer ? "peer" : "client", id, static_cast<unsigned long long>(link.attach));
     }
 }
 
 void SimIo::poll_link(ClientId id) {
-    Link& link = *links_[id];
-    if (link.ended) return;
-    if (link.drained) {
-        link.drained = false;
-        if (link.outbox.empty()) node_->on_drained(id);
+    Side side = links_[id];
+    End& end = side.link->ends[side.at];
+    if (end.ended) return;
+    if (end.stands && !end.told && !end.reset) {
+        end.told = true;
+        TELL(world_.story, "link %u stands", side.link->number);
+        node_->on_dialed(id);
     }
-    if (link.reset) {
+    if (end.drained) {
+        end.drained = false;
+        if (end.outbox.empty()) node_->on_drained(id);
+    }
+    if (end.reset) {
         // Not noticed while nothing is read, but when something is written.
-        if (link.paused && chance_.percent(50)) return wake(world_.queue.now_us() + 1000);
-        link.ended = true;
+        if (end.paused && chance_.percent(50)) return wake(world_.queue.now_us() + 1000);
+        end.ended = true;
         return node_->on_end(id, true);
     }
-    if (link.paused) return;
-    if (!link.inbox.empty()) {
-        size_t size = link.inbox.size();
+    if (!end.paused && end.told) poll_bytes(id, end);
+}
+
+void SimIo::poll_bytes(ClientId id, End& end) {
+    if (!end.inbox.empty()) {
+        size_t size = end.inbox.size();
         if (chance_.percent(10)) size = 1 + chance_.below(size);
-        arena_.push_back(link.inbox.substr(0, size));
-        link.inbox.erase(0, size);
+        arena_.push_back(end.inbox.substr(0, size));
+        end.inbox.erase(0, size);
         node_->on_bytes(id, as_bytes(arena_.back()));
-        if (!link.inbox.empty()) wake(world_.queue.now_us() + 1);
+        if (!end.inbox.empty()) wake(world_.queue.now_us() + 1);
     }
-    if (link.fin && link.inbox.empty()) {
-        link.ended = true;
+    if (end.fin && end.inbox.empty()) {
+        end.ended = true;
         node_->on_end(id, false);
     }
 }
 
 void SimIo::poll() {
+    world_.story.node(world_.node);
     world_.story.at(world_.queue.now_us());
     world_.story.mix(world_.queue.now_us());
     poll_accepts();
     std::vector<ClientId> order;
     for (ClientId id = 0; id < links_.size(); ++id)
-        if (links_[id] != nullptr) order.push_back(id);
+        if (links_[id].link != nullptr) order.push_back(id);
     chance_.shuffle(order);
     bool disk_first = chance_.percent(50);
     if (!disk_first)
@@ -155,11 +174,17 @@ void SimIo::poll() {
     world_.turned();
     if (const Error* fatal = node_->fatal()) return world_.ended(fatal->text);
     if (node_->stopped()) return world_.ended("");
-    wake(more ? world_.queue.now_us() + 5 : started_us_ + node_->next_turn_us() - 1'000'000);
+    planned_wake(more);
+}
+
+void SimIo::planned_wake(bool more) {
+    if (more) return wake(world_.queue.now_us() + 5);
+    uint64_t at_us = std::max<uint64_t>(node_->next_turn_us(), 1'000'000) - 1'000'000;
+    wake(started_us_ + world_.clock.true_us(at_us));
 }
 
 int64_t SimIo::wall_ms() {
-    return wall_base_ms + world_.wall_offset_ms +
+    return wall_base_ms + world_.clock.wall_offset_ms +
            static_cast<int64_t>(world_.queue.now_us() / 1000);
 }
 
@@ -195,6 +220,7 @@ void SimIo::plan_lane(Lane lane) {
 void SimIo::step_lane(Lane lane) {
     auto& jobs = lanes_[static_cast<size_t>(lane)];
     Job& job = jobs.front();
+    world_.story.node(world_.node);
     world_.story.at(world_.queue.now_us());
     DiskResult result;
     if (job.at < job.ops.size()) {
@@ -291,6 +317,7 @@ Result<void> SimIo::fork_snapshot(const std::string& path, WriteSnapshot write, 
 void SimIo::plan_child() { later(op_us(child_->ops[child_->at]), &SimIo::step_child); }
 
 void SimIo::step_child() {
+    world_.story.node(world_.node);
     world_.story.at(world_.queue.now_us());
     const DiskOp op = child_->ops[child_->at++];
     if (int error = world_.disk.run(op); error != 0) {
@@ -309,31 +336,48 @@ void SimIo::end_child(Result<void> result) {
     wake(world_.queue.now_us() + 1);
 }
 
-Link& SimIo::link_of(ClientId id) {
+SimIo::Side& SimIo::side_of(ClientId id) {
     ASSERT(id < links_.size());
-    ASSERT(links_[id] != nullptr);
-    return *links_[id];
+    ASSERT(links_[id].link != nullptr);
+    return links_[id];
 }
 
 size_t SimIo::send(ClientId client, Buffer& bytes) {
-    Link& link = link_of(client);
-    size_t left = world_.network.server_send(link, bytes.bytes());
+    Side side = side_of(client);
+    if (!side.link->ends[side.at].told)
+        world_.story.fail("link %u is sent to before it stands", side.link->number);
+    size_t left = world_.network.send(*side.link, side.at, bytes.bytes());
     bytes.clear();
     return left;
 }
 
 void SimIo::close(ClientId client) {
-    Link& link = link_of(client);
-    TELL(world_.story, "link %u closed by the server", link.number);
-    links_[client] = nullptr;
+    Side& side = side_of(client);
+    TELL(world_.story, "link %u closed by the server", side.link->number);
+    world_.network.close(*side.link, side.at);
+    side.link = nullptr;
     freed_.push_back(client);
-    world_.network.server_close(link);
 }
 
 void SimIo::pause(ClientId client, bool paused) {
-    Link& link = link_of(client);
-    link.paused = paused;
+    Side side = side_of(client);
+    side.link->ends[side.at].paused = paused;
     if (!paused) wake(world_.queue.now_us() + 1);
+}
+
+LinkId SimIo::dial(const std::string& host, uint16_t port) {
+    LinkId id = take_number();
+    Link& link = world_.network.dial(this, world_.node, id, port);
+    links_[id] = {.link = &link, .at = 0};
+    TELL(world_.story, "dials %s by link %u", host.c_str(), link.number);
+    uint64_t takes_us = chance_.permille(world_.plan.slow_names_permille)
+                            ? chance_.between(100'000, 8'000'000)
+                            : 20 + chance_.skewed(0, 5'000);
+    bool fails = chance_.permille(world_.plan.lost_names_permille);
+    world_.queue.after(takes_us, [this, &link, host, fails, alive = alive_] {
+        if (*alive) world_.network.dialed(link, fails ? 0 : world_.network.look_up(host));
+    });
+    return id;
 }
 
 }  // namespace zk::sim

@@ -21,15 +21,38 @@
 
 namespace zk::sim {
 
+// A machine's clocks: one that is set, and jumps; one that only runs, a little fast or slow.
+struct Clock {
+    int64_t wall_offset_ms = 0;
+    int64_t drift_ppm = 0;
+
+    uint64_t local_us(uint64_t true_us) const { return scaled(true_us, 1'000'000 + drift_ppm); }
+    // The first moment at which it shows this.
+    uint64_t true_us(uint64_t shown_us) const {
+        uint64_t rate = static_cast<uint64_t>(1'000'000 + drift_ppm);
+        uint64_t guess = shown_us / rate * 1'000'000 + shown_us % rate * 1'000'000 / rate;
+        while (local_us(guess) < shown_us) ++guess;
+        return guess;
+    }
+
+private:
+    static uint64_t scaled(uint64_t us, int64_t rate) {
+        uint64_t by = static_cast<uint64_t>(rate);
+        return us / 1'000'000 * by + us % 1'000'000 * by / 1'000'000;
+    }
+};
+
 class SimIo : public Io {
 public:
     struct World {
         Queue& queue;
         Story& story;
         const Plan& plan;
+        const Config& config;
+        uint32_t node;  // the machine's number
         SimDisk& disk;
         Network& network;
-        int64_t& wall_offset_ms;
+        Clock& clock;
         std::function<void()> turned;                   // after each turn
         std::function<void(uint64_t)> log_op;           // an op of the log begins; takes so long
         std::function<void(const std::string&)> ended;  // the process ended itself, and why
@@ -42,14 +65,18 @@ public:
     Result<void> start(uint64_t die_after);
     bool died_at_start() const { return dead_; }
     void stop() { node_->stop(), wake(world_.queue.now_us()); }
-    // What was under way on the disk stays half done.
-    void kill();
+    Standing standing() const { return node_->standing(); }
+    // What was under way on the disk stays half done. Silently: with all of its machine, so that
+    // nobody hears of it.
+    void kill(bool silently);
     void stall(uint64_t until_us) { stalled_until_us_ = until_us; }
     bool stands(uint64_t now_us) const { return now_us < stalled_until_us_; }
     void accept(Link& link);
     void wake(uint64_t at_us);
 
-    uint64_t now_us() override { return world_.queue.now_us() - started_us_ + 1'000'000; }
+    uint64_t now_us() override {
+        return world_.clock.local_us(world_.queue.now_us() - started_us_) + 1'000'000;
+    }
     int64_t wall_ms() override;
     void random(std::span<uint8_t> out) override;
     void submit(Lane lane, uint64_t ticket, std::vector<DiskOp> ops) override;
@@ -64,7 +91,7 @@ public:
     size_t send(ClientId client, Buffer& bytes) override;
     void close(ClientId client) override;
     void pause(ClientId client, bool paused) override;
-    LinkId dial(const std::string&, uint16_t) override { return 0; }
+    LinkId dial(const std::string& host, uint16_t port) override;
 
 private:
     struct Job {
@@ -88,6 +115,9 @@ private:
     void poll();
     void poll_accepts();
     void poll_link(ClientId id);
+    void poll_bytes(ClientId id, End& end);
+    void planned_wake(bool more);
+    ClientId take_number();
     void plan_lane(Lane lane);
     void step_lane(Lane lane);
     void plan_child();
@@ -96,7 +126,11 @@ private:
     void read_part(const DiskOp& op, std::vector<uint8_t>& bytes);
     uint64_t op_us(const DiskOp& op);
     void later(uint64_t delay_us, void (SimIo::*what)());
-    Link& link_of(ClientId id);
+    struct Side {
+        Link* link = nullptr;
+        int at = 0;
+    };
+    Side& side_of(ClientId id);
 
     World world_;
     Chance chance_;
@@ -116,11 +150,10 @@ private:
     std::optional<Result<void>> child_end_;
 
     std::deque<Link*> accepts_;
-    std::vector<Link*> links_;       // by ClientId
+    std::vector<Side> links_;        // by ClientId
     std::vector<ClientId> free_;
     std::vector<ClientId> freed_;    // free again after the turn
     std::deque<std::string> arena_;  // bytes that the node was given for this turn
-    uint32_t next_attach_ = 1;       // as the node counts: one for each connection it took
 };
 
 }  // namespace zk::sim

@@ -23,8 +23,10 @@ std::string format_text(const char* format, va_list args) {
 void Story::mix(Bytes bytes) { mix(hash64(bytes)); }
 
 void Story::add(std::string line) {
-    char stamp[32];
-    snprintf(stamp, sizeof stamp, "%9.3f ms  ", static_cast<double>(now_us_) / 1000.0);
+    char who[16] = "   ";
+    if (node_ != 0) snprintf(who, sizeof who, "n%u ", node_);
+    char stamp[48];
+    snprintf(stamp, sizeof stamp, "%9.3f ms  %s ", static_cast<double>(now_us_) / 1000.0, who);
     steps_.push_back(stamp + std::move(line));
     if (aloud_) printf("%s\n", steps_.back().c_str());
     if (steps_.size() > steps_kept) steps_.pop_front();

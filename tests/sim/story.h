@@ -21,6 +21,8 @@ public:
 
     bool words() const { return words_; }
     void at(uint64_t now_us) { now_us_ = now_us; }
+    // Whose steps come now; 0: nobody's in particular.
+    void node(uint32_t number) { node_ = number; }
     void mix(uint64_t value) {
         hash_ = (hash_ ^ value) * 0x9e3779b97f4a7c15ull;
         hash_ ^= hash_ >> 29;
@@ -38,13 +40,14 @@ public:
     void print_last_steps() const;
 
 private:
-    static constexpr size_t steps_kept = 60;
+    static constexpr size_t steps_kept = 80;
 
     void add(std::string line);
 
     bool words_;
     bool aloud_;
     uint64_t now_us_ = 0;
+    uint32_t node_ = 0;
     uint64_t hash_ = 0;
     std::string failure_;
     std::deque<std::string> steps_;

@@ -1,56 +1,89 @@
-// world.cc -- see world.h: the machine, its process, the order of a run.
+// world.cc -- see world.h: what there is, and the order of a run.
 
 #include "world.h"
 
-#include <cerrno>
-
 namespace zk::sim {
 
-namespace {
-
-Plan plan_of(Chance& chance) { return make_plan(chance); }
-
-}  // namespace
-
-World::World(uint64_t seed, Story& story)
+World::World(uint64_t seed, uint32_t shape, Story& story)
     : story_(story),
       chance_(seed),
-      plan_(plan_of(chance_)),
-      ledger_(story),
-      checker_(story, queue_, ledger_),
-      network_(queue_, story, plan_, chance_.fork()),
-      disk_(chance_.fork()) {
-    disk_.on_write = [this](const std::string& path, Bytes bytes) { ledger_.written(path, bytes); };
-    disk_.on_sync = [this](const std::string& path) { ledger_.synced(path); };
-    disk_.fail_next = [this](const DiskOp& op) { return disk_fault(op); };
-    ledger_.on_entry = [this](const Logged& logged) { checker_.entry(logged); };
+      plan_(make_plan(chance_, shape)),
+      truth_(story),
+      agreement_(story, queue_, truth_),
+      checker_(story, queue_, truth_, agreement_, plan_),
+      network_(queue_, story, plan_, chance_.fork()) {
+    truth_.on_entry = [this](Logged& logged) { checker_.entry(logged); };
+    truth_.on_commit = [this](const Logged& logged) { checker_.committed(logged); };
+    truth_.on_majority = [this](const Logged& logged) { return on_majority(logged); };
     network_.on_accepted = [this](Link& link) { checker_.accepted(link); };
     network_.on_arrival = [this](Link& link) { checker_.arrived(link); };
     network_.on_sent = [this](Link& link, Bytes bytes) { checker_.sent(link, bytes); };
     network_.on_server_closed = [this](Link& link) { checker_.server_closed(link); };
+    add_machines();
 }
 
 World::~World() = default;
 
+void World::add_machines() {
+    Machine::World around{.queue = queue_,
+                          .story = story_,
+                          .plan = plan_,
+                          .truth = truth_,
+                          .network = network_,
+                          .faults = faults_,
+                          .turned =
+                              [this](Machine& of) {
+                                  agreement_.stands(of.number(), of.standing());
+                                  checker_.turned(of.number());
+                              },
+                          .started =
+                              [this](Machine& of) {
+                                  agreement_.started(of.number(), of.standing());
+                                  checker_.process_started(of.number());
+                              },
+                          .ended = [this](Machine& of) { checker_.process_ended(of.number()); }};
+    for (uint32_t number = 1; number <= plan_.nodes; ++number) {
+        machines_.push_back(std::make_unique<Machine>(around, config_of(plan_, number), number,
+                                                      chance_.fork()));
+        int64_t spread = static_cast<int64_t>(plan_.drift_ppm_max);
+        if (spread > 0)
+            machines_.back()->drift(
+                static_cast<int64_t>(chance_.below(2 * plan_.drift_ppm_max + 1)) - spread);
+    }
+}
+
+uint64_t World::crashes() const {
+    uint64_t crashes = 0;
+    for (const auto& each : machines_) crashes += each->crashes();
+    return crashes;
+}
+
 std::string World::describe() const {
-    return std::to_string(plan_.clients) + " clients, " + std::to_string(answers()) +
-           " answers, " + std::to_string(crashes_) + " crashes, " +
-           std::to_string(ledger_.last()) + " entries, " +
+    return std::to_string(plan_.voters) + "+" + std::to_string(plan_.nodes - plan_.voters) +
+           " nodes, " + std::to_string(plan_.clients) + " clients, " + std::to_string(answers()) +
+           " answers, " + std::to_string(crashes()) + " crashes, " +
+           std::to_string(agreement_.terms()) + " leaders, " +
+           std::to_string(truth_.last() - truth_.first() + 1) + " entries, " +
            std::to_string(queue_.now_us() / 1000) + " ms";
 }
 
 void World::run() {
-    start_process();
+    for (auto& each : machines_) {
+        if (plan_.nodes == 1)
+            each->start();
+        else
+            queue_.after(chance_.skewed(0, 2'000'000), [&each] { each->start(); });
+    }
     add_clients();
     plan_faults();
     run_until(plan_.length_us);
     if (!story_.failed()) calm_down();
     if (!story_.failed()) silence();
     if (!story_.failed()) audit("in the end");
-    if (story_.failed()) return;
-    end_process(true);
-    start_process();
-    audit("after a last loss of power");
+    if (!story_.failed()) agree("in the end");
+    if (!story_.failed()) lose_all();
+    if (!story_.failed()) audit("after a last loss of power");
+    if (!story_.failed()) agree("after a last loss of power");
     if (!story_.failed()) compare_digests();
 }
 
@@ -58,6 +91,7 @@ void World::run() {
 bool World::run_until(uint64_t until_us, const std::function<bool()>& done) {
     while (!story_.failed()) {
         if (done && done()) return true;
+        story_.node(0);
         bool more = queue_.step(until_us);
         story_.at(queue_.now_us());
         if (!more) return !done;
@@ -65,89 +99,11 @@ bool World::run_until(uint64_t until_us, const std::function<bool()>& done) {
     return false;
 }
 
-SimIo::World World::surroundings() {
-    return {.queue = queue_,
-            .story = story_,
-            .plan = plan_,
-            .disk = disk_,
-            .network = network_,
-            .wall_offset_ms = wall_offset_ms_,
-            .turned = [this] { checker_.turned(); },
-            .log_op = [this](uint64_t takes_us) { log_op(takes_us); },
-            .ended = [this](const std::string& why) { process_ended(why); }};
-}
-
-void World::start_process() {
-    if (process_ != nullptr) return;
-    if (faults_ && chance_.percent(plan_.flip_percent)) fault_flip();
-    process_ = std::make_unique<SimIo>(surroundings(), chance_.fork());
-    stopping_ = false;
-    bool dies = faults_ && plan_.crash_every_us > 0 && chance_.percent(15);
-    Result<void> started = process_->start(dies ? chance_.between(1, 14) : 0);
-    TELL(story_, "the server starts: %s", started ? "well" : started.error().text.c_str());
-    if (started && !process_->died_at_start()) return checker_.process_started();
-    bool excused = process_->died_at_start() || injected_ ||
-                   (faults_ && started.error().code == ENOSPC);
-    if (!excused) return story_.fail("it does not start: %s", started.error().text.c_str());
-    end_process(chance_.percent(plan_.power_loss_percent));
-}
-
-// Told by the process itself, in the middle of its poll: it is taken away a moment later.
-void World::process_ended(const std::string& why) {
-    TELL(story_, "the server ends: %s", why.empty() ? "as it was told" : why.c_str());
-    if (why.empty() && !stopping_) return story_.fail("the server ends by itself");
-    if (!why.empty() && !injected_)
-        return story_.fail("the server gives up without need: %s", why.c_str());
-    SimIo* ended = process_.get();
-    queue_.after(0, [this, ended] {
-        if (process_.get() == ended) end_process(chance_.percent(plan_.power_loss_percent));
-    });
-}
-
-void World::end_process(bool power_loss) {
-    if (process_ == nullptr) return;
-    ++crashes_;
-    TELL(story_, "crash: %s", power_loss ? "power is lost" : "the process is killed");
-    process_->kill();
-    if (power_loss) disk_.lose_power();
-    process_.reset();
-    checker_.process_ended();
-    injected_ = log_error_armed_ = crash_armed_ = false;
-    queue_.after(chance_.skewed(1'000, 800'000), [this] { start_process(); });
-}
-
-void World::crash() {
-    if (process_ == nullptr || stopping_) return;
-    if (!chance_.percent(plan_.stop_percent))
-        return end_process(chance_.percent(plan_.power_loss_percent));
-    TELL(story_, "the server is told to stop");
-    stopping_ = true;
-    network_.listen(nullptr);
-    process_->stop();
-}
-
-void World::log_op(uint64_t takes_us) {
-    if (!crash_armed_ || !faults_ || !chance_.percent(20)) return;
-    crash_armed_ = false;
-    queue_.after(chance_.below(takes_us + 1), [this] { crash(); });
-}
-
-int World::disk_fault(const DiskOp& op) {
-    if (!faults_) return 0;
-    std::string name = op.path.substr(op.path.rfind('/') + 1);
-    bool of_log = name.starts_with("log.");
-    bool changes = op.kind == DiskOpKind::write || op.kind == DiskOpKind::sync;
-    if (log_error_armed_ && of_log && changes) {
-        log_error_armed_ = false;
-        injected_ = true;
-        return EIO;
-    }
-    bool bulk = name.starts_with("spare.") || name.starts_with("snapshot.");
-    if (!bulk || !chance_.permille(plan_.bulk_errors_permille)) return 0;
-    // A spare that is being made into a segment is the log's already.
-    bool of_bulk = op.kind == DiskOpKind::create && name != "spare.next";
-    if (name.starts_with("spare.") && !of_bulk) injected_ = true;
-    return EIO;
+bool World::on_majority(const Logged& logged) const {
+    uint32_t holders = 0;
+    for (const auto& each : machines_)
+        if (each->voter() && each->ledger().holds(logged)) ++holders;
+    return holders >= majority();
 }
 
 }  // namespace zk::sim

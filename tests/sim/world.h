@@ -1,87 +1,89 @@
 // world.h -- one seed's world from its first moment to its last.
 //
-// Owns everything of a run. First comes a time with faults, drawn by plan.h: crashes, full disks,
-// failing syncs, stalls, clocks that jump. Then all faults end, and what must hold in the end is
-// looked at:
+// Owns everything of a run. First comes a time with faults, drawn by plan.h: crashes, cut and slow
+// ways, full disks, failing syncs, stalls, clocks that jump and drift. Then all faults end, and what
+// must hold in the end is looked at:
 //
-//     faults --> calm: every client is answered --> silence: every silent session expires
-//            --> an auditor reads every znode --> power is lost --> the auditor reads again
-//            --> recovery of the disk gives the digest of a replay of all entries ever logged
-//
-// Now one machine with one server. In an ensemble there are several of the part called machine.
+//     faults --> calm: somebody leads, every client is answered
+//            --> silence: every silent session expires
+//            --> an auditor reads every znode --> all nodes agree
+//            --> power is lost everywhere --> the auditor reads again, all nodes agree
+//            --> their digest is that of a replay of all entries ever committed
 
 #pragma once
 
 #include <memory>
 
 #include "checker.h"
-#include "ledger.h"
+#include "machine.h"
 #include "sim_client.h"
-#include "sim_disk.h"
-#include "sim_io.h"
 
 namespace zk::sim {
 
 class World {
 public:
-    World(uint64_t seed, Story& story);
+    // `shape`: how many nodes; 0: as the seed has it.
+    World(uint64_t seed, uint32_t shape, Story& story);
     ~World();
 
     void run();
     uint64_t answers() const { return checker_.answers(); }
-    uint64_t crashes() const { return crashes_; }
     std::string describe() const;
 
 private:
-    // world.cc: the machine
-    SimIo::World surroundings();
-    void start_process();
-    void process_ended(const std::string& why);
-    void crash();
-    void end_process(bool power_loss);
-    int disk_fault(const DiskOp& op);
-    void log_op(uint64_t takes_us);
+    // world.cc
+    void add_machines();
+    uint64_t crashes() const;
+    uint32_t majority() const { return plan_.voters / 2 + 1; }
+    bool on_majority(const Logged& logged) const;
     bool run_until(uint64_t until_us, const std::function<bool()>& done = nullptr);
+    Machine& machine(uint32_t number) { return *machines_[number - 1]; }
+    Machine& any_machine() { return *machines_[chance_.below(machines_.size())]; }
 
     // world_faults.cc: what goes wrong, and when
     void plan_faults();
     void every(uint64_t mean_us, void (World::*what)());
     void fault_crash();
+    void crash_many();
     void fault_full();
     void fault_log_error();
     void fault_stall();
     void fault_wall_jump();
     void fault_noise();
-    void fault_flip();
-    void flip_and_recover(const std::string& path, uint64_t offset, int bit);
+
+    // world_ways.cc: what goes wrong between machines
+    void fault_partition();
+    void fault_slow_link();
+    using Ways = std::vector<std::pair<uint32_t, uint32_t>>;  // from, to
+    void cut(const Ways& ways, uint64_t for_us);
+    void split_off(Ways& ways, const std::vector<uint32_t>& some, bool clients_too);
+    Ways bridge();
+    Ways one_way();
+    void swizzle();
+    std::vector<uint32_t> some_machines(size_t count);
 
     // world_end.cc: what must hold in the end
     void add_clients();
     SimClient& add_client(SimClient::Habits habits);
     void calm_down();
+    bool all_agree();
+    void agree(const char* when);
     void silence();
     void audit(const char* when);
+    void lose_all();
     void compare_digests();
 
     Story& story_;
     Chance chance_;
     Plan plan_;
     Queue queue_;
-    Ledger ledger_;
+    Truth truth_;
+    Agreement agreement_;
     Checker checker_;
     Network network_;
     bool faults_ = true;
-    uint64_t crashes_ = 0;
+    std::vector<std::unique_ptr<Machine>> machines_;
     std::vector<std::unique_ptr<SimClient>> clients_;
-
-    // The machine.
-    SimDisk disk_;
-    int64_t wall_offset_ms_ = 0;
-    std::unique_ptr<SimIo> process_;
-    bool stopping_ = false;
-    bool injected_ = false;         // an error that the process may die of
-    bool log_error_armed_ = false;
-    bool crash_armed_ = false;  // in the middle of one of the log's next ops
 };
 
 }  // namespace zk::sim

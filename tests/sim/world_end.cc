@@ -1,6 +1,5 @@
 // world_end.cc -- see world.h: the clients, and what must hold in the end.
 
-#include "storage/recovery.h"
 #include "world.h"
 
 namespace zk::sim {
@@ -32,6 +31,9 @@ void World::add_clients() {
         habits.think_us = plan_.length_us / bursts;
         habits.timeout_ms = static_cast<int32_t>(
             chance_.between(1, static_cast<uint64_t>(config.session_timeout_max_ms) + 1000));
+        habits.patience_us = chance_.percent(70) ? 500'000 + 660u * static_cast<uint64_t>(
+                                                                        habits.timeout_ms)
+                                                 : 15'000'000;
         habits.old = chance_.percent(15);
         habits.restless = chance_.percent(60);
         if (chance_.percent(10)) habits.read_us = 20'000;
@@ -44,13 +46,14 @@ void World::add_clients() {
     }
 }
 
-// Without faults every client gets its session and its answers.
+// Without faults somebody leads, and every client gets its session and its answers.
 void World::calm_down() {
     TELL(story_, "all faults end");
     faults_ = false;
-    log_error_armed_ = false;
-    disk_.capacity = ~uint64_t{0};
+    network_.heal_all();
+    for (auto& each : machines_) each->end_faults();
     plan_.resets_permille = plan_.bulk_errors_permille = plan_.slow_sync_permille = 0;
+    plan_.slow_names_permille = plan_.lost_names_permille = 0;
     run_until(queue_.now_us() + 2 * second_us);
     for (auto& client : clients_) client->calm_down();
     auto all_idle = [this] {
@@ -62,6 +65,39 @@ void World::calm_down() {
     if (idle || story_.failed()) return;
     for (auto& client : clients_)
         if (!client->idle()) story_.fail("%s is not answered", client->where().c_str());
+}
+
+bool World::all_agree() {
+    uint32_t leaders = 0;
+    for (auto& each : machines_) {
+        if (!each->runs()) return false;
+        Standing standing = each->standing();
+        if (standing.role == Role::leader) ++leaders;
+        if (standing.applied_zxid != truth_.committed()) return false;
+        if (standing.leader != machines_[0]->standing().leader) return false;
+    }
+    return leaders == 1 && checker_.told() <= truth_.committed();
+}
+
+// One leader, and everybody has applied everything; that the digests are equal then, is looked at
+// all the time.
+void World::agree(const char* when) {
+    if (run_until(queue_.now_us() + 20 * second_us, [this] { return all_agree(); })) return;
+    if (story_.failed()) return;
+    std::string all;
+    for (auto& each : machines_) {
+        all += " n" + std::to_string(each->number());
+        if (!each->runs()) {
+            all += " is down;";
+            continue;
+        }
+        Standing standing = each->standing();
+        all += " role " + std::to_string(static_cast<int>(standing.role)) + ", term " +
+               std::to_string(standing.term) + ", leader " + std::to_string(standing.leader) +
+               ", zxid " + std::to_string(standing.applied_zxid) + ";";
+    }
+    story_.fail("the nodes do not agree %s, up to zxid %llu is committed:%s", when,
+                static_cast<unsigned long long>(truth_.committed()), all.c_str());
 }
 
 // A session ends when its client has asked for it, or says nothing for its time-out and a tick.
@@ -90,11 +126,12 @@ void World::audit(const char* when) {
     bool good = run_until(queue_.now_us() + 30 * second_us, idle);
     if (!good && !story_.failed()) story_.fail("the auditor is not answered %s", when);
     if (!good) return;
-    for (const auto& [id, session] : checker_.model().sessions())
+    const Model& model = checker_.model(auditor.node());
+    for (const auto& [id, session] : model.sessions())
         if (id != auditor.session())
             story_.fail("session 0x%llx is silent and still there %s",
                         static_cast<unsigned long long>(id), when);
-    for (const auto& [path, znode] : checker_.model().znodes())
+    for (const auto& [path, znode] : model.znodes())
         for (Op op : {Op::get_data, Op::get_acl, Op::get_children2})
             auditor.ask(path_draft(op, path));
     auditor.ask(path_draft(Op::get_all_children_number, "/"));
@@ -109,32 +146,38 @@ void World::audit(const char* when) {
     auditor.fall_silent();
 }
 
-// What recovery makes of the disk is what a replay of all entries makes of nothing.
+void World::lose_all() {
+    for (auto& each : machines_) each->end(true, chance_.skewed(0, 500'000));
+}
+
+// What all nodes came to is what a replay of all entries makes of nothing; one node alone: and what
+// recovery makes of its disk, too.
 void World::compare_digests() {
-    process_->kill();
-    process_.reset();
-    checker_.process_ended();
-    SimIo io(surroundings(), chance_.fork());
-    const std::string& directory = plan_.config.data_dir;
-    Result<std::optional<StateRecord>> record = load_record(io, directory);
-    if (!record || !record->has_value()) return story_.fail("the record is lost in the end");
-    Result<Recovered> found = recover(io, {.data_directory = directory,
-                                           .log_directory = directory,
-                                           .ensemble = (*record)->ensemble,
-                                           .seed = (*record)->seed});
-    if (!found) return story_.fail("no recovery in the end: %s", found.error().text.c_str());
-    State replayed((*record)->seed);
-    replayed.format();
-    Buffer reply;
-    while (replayed.zxid() < found->state->zxid()) {
-        const Logged* logged = ledger_.find(replayed.zxid() + 1);
-        if (logged == nullptr) return story_.fail("recovery found entries that nobody wrote");
-        reply.clear();
-        replayed.apply(logged->entry, reply);
+    Machine& one = *machines_[0];
+    Standing standing = one.standing();
+    for (auto& each : machines_) {
+        each->stay_down();
+        each->end(false, 0);
     }
-    if (found->state->zxid() < ledger_.acknowledged())
-        story_.fail("recovery ends before what was acknowledged");
-    if (replayed.digest() != found->state->digest())
+    SimIo io(one.surroundings(one.disk()), chance_.fork());
+    Result<std::optional<StateRecord>> record = load_record(io, one.config().data_dir);
+    if (!record || !record->has_value()) return story_.fail("the record is lost in the end");
+    State replayed((*record)->seed);
+    replayed.format(truth_.first() - 1);
+    Buffer reply;
+    for (uint64_t zxid = truth_.first(); zxid <= standing.applied_zxid; ++zxid) {
+        reply.clear();
+        replayed.apply(truth_.committed(zxid)->entry, reply);
+    }
+    if (replayed.digest() != standing.digest)
+        story_.fail("the digest in the end is not that of a replay of the log");
+    if (plan_.nodes > 1) return;
+    Result<Recovered> found = try_recovery(io, one.config().data_dir);
+    if (!found) return story_.fail("no recovery in the end: %s", found.error().text.c_str());
+    if (found->state->zxid() < standing.applied_zxid)
+        story_.fail("recovery ends before what was applied");
+    else if (found->state->zxid() == standing.applied_zxid &&
+             found->state->digest() != standing.digest)
         story_.fail("the digest after recovery is not that of a replay of the log");
 }
 

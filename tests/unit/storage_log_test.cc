@@ -1,5 +1,5 @@
-// storage_log_test.cc -- the log of a node in an ensemble: tails that are cut, a window that is kept
-// for peers, commits ahead of the disk, and a new beginning behind a peer's snapshot.
+// storage_log_test.cc -- the log of a node in an ensemble: tails that are cut, a window that is
+// kept for peers, commits ahead of the disk, and a new beginning behind a peer's snapshot.
 
 #include <doctest/doctest.h>
 

@@ -467,7 +467,7 @@ TEST_CASE("the record of term and vote survives the loss of either of its files"
     CHECK_FALSE(nothing->has_value());
 }
 
-TEST_CASE("a vote that is written while nobody waits is there whole, before or after, at any crash") {
+TEST_CASE("a vote that is written while nobody waits is whole after any crash") {
     MemoryIo io;
     StateRecord before{.ensemble = 1, .seed = 2, .node = 3, .term = 4, .vote = 3};
     REQUIRE(store_record(io, "d", before).has_value());
@@ -554,8 +554,9 @@ TEST_CASE("a tail that was superseded is not read, however good its records are"
     Result<SegmentHeader> first = decode_segment_header(before[path], path);
     REQUIRE(first.has_value());
     Position second;
-    Result<SegmentEnd> end = read_segment(before[path], *first, path, std::nullopt,
-                                          [](const Entry&, uint64_t, Bytes) { return Result<void>(); });
+    Result<SegmentEnd> end =
+        read_segment(before[path], *first, path, std::nullopt,
+                     [](const Entry&, uint64_t, Bytes) { return Result<void>(); });
     REQUIRE(end.has_value());
     second = end->last;
     SegmentHeader next{.ensemble = ensemble, .number = 2, .salt = 5, .start = second,
