@@ -17,6 +17,7 @@ constexpr uint32_t applies_per_turn = 4096;
 
 void Core::apply_committed() {
     uint64_t end = std::min(quorum_->committed(), state_->zxid() + applies_per_turn);
+    if (snapshot_due_) end = std::min(end, std::max(log_->durable_zxid(), state_->zxid()));
     while (state_->zxid() < end) {
         Entry entry = log_->at(state_->zxid() + 1);
         reply_.clear();
@@ -67,7 +68,7 @@ void Core::answer_origin(const Entry& entry, const Applied& applied) {
     if (entry.origin.node == node_number_) {
         client = find_client(static_cast<ClientId>(entry.origin.request >> 32));
         bool same = client != nullptr && client->attach == entry.origin.client && !client->gone;
-        if (!same) client = nullptr;
+        if (!same || applied.held) client = nullptr;
     }
     if (client != nullptr) {
         ASSERT(!client->idle());
@@ -171,6 +172,7 @@ void Core::answer_queue(Client& client) {
 }
 
 void Core::pop(Client& client) {
+    if (client.front().op == static_cast<int32_t>(Op::reconfig)) client.changing = false;
     client.pop();
     --outstanding_;
     if (!client.idle()) return;

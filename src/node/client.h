@@ -68,6 +68,7 @@ public:
     bool needs_leader = false;   // its next frame waits for one
     bool local = false;          // its session is known to this node alone; `slot` is in local_
     bool read_only = false;      // served without a quorum
+    bool changing = false;       // waits for a reconfig: its entry is not the last that it takes
     bool at_barrier = false;     // in Core's list of those whose queue begins with a sync
     uint32_t writes = 0;         // in the queue, that wait for their entry
     int64_t seen = 0;            // the zxid its connect request said

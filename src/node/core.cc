@@ -39,7 +39,7 @@ Result<void> Core::start() {
     Result<std::optional<StateRecord>> record = load_record(io_, config_.data_dir);
     if (!record) return record.error();
     // A term of 0: the first start ended before there was a log.
-    if (record->has_value() && !*there && (*record)->term > 0)
+    if (record->has_value() && !*there && (*record)->term > 0 && !(*record)->voteless)
         return Error{.text = config_.data_dir + ": there are vote.1 and vote.2, but neither a log "
                                                 "nor a snapshot; put them back, or give this node "
                                                 "an empty directory"};
@@ -56,6 +56,7 @@ Result<void> Core::start() {
         start_blank();
         open_links();
         metrics_.lookings = 1;
+        start_alone();
         return {};
     } else {
         uint8_t chance[16];
@@ -76,9 +77,12 @@ Result<void> Core::start() {
         recovered = recover_by_others(recovered.error());
     if (!recovered) return recovered;
     if (several()) {
+        tell_of_members();
         open_links();
+        start_alone();
         return {};
     }
+    if (Result<void> good = check_alone(); !good) return good;
     taking_part_ = true;
     return lead();
 }
@@ -168,6 +172,7 @@ Result<void> Core::recover(bool known) {
                     .terms = std::move(terms),
                     .committed = state_->zxid(),
                     .electorate = configured_electorate()});
+    note_tail();
     return log_->open();
 }
 
@@ -191,6 +196,7 @@ void Core::propose_rules() {
                .skip_acl = config_.skip_acl,
                .extended_types = config_.extended_types,
                .reconfig = config_.reconfig_enabled,
+               .alone_enabled = config_.standalone_enabled,
                .session_ephemerals_max = config_.session_ephemerals_max};
     if (mine == state_->rules) return;
     body_.clear();
@@ -223,9 +229,11 @@ bool Core::turn() {
     resume_forwards();
     if (now_us_ - last_tick_us_ >= tick_us) clocks();
     readmit();
+    change_members();
     talk();
     notice_leader();
     log_->set_committed(quorum_->committed());
+    take_snapshot_if_due();
     bool gathering = gather();
     if (!gathering) log_->flush();
     flush();
@@ -520,7 +528,7 @@ void Core::cut_back_log() {
     quorum_->cut_back(log_->last_zxid());
     for (const Entry& entry : cut) {
         ++metrics_.entries_refused_full;
-        if (entry.origin.node == 0) {
+        if (entry.origin.node == 0 || entry.op == entry_op::membership) {
             rules_cut_ = rules_cut_ || entry.op == entry_op::rules;
             SessionSlot slot = state_->sessions.find(entry.session);
             if (slot != 0) state_->sessions.touch(slot, clock_ms());
@@ -546,13 +554,18 @@ void Core::maybe_snapshot() {
     // The log must have grown by as much as a snapshot has, too: then the work of snapshots stays
     // in proportion to that of writes, however large the tree and however fast they come.
     uint64_t size = state_->tree.data_bytes() + state_->tree.count() * snapshot_bytes_per_znode;
-    if (!log_->sealed(state_->zxid())) return;
     bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     // A full disk waits for no threshold, where a purge would make room.
     due = due || snapshot_wanted_ || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
-    if (!due || entries == 0) return;
-    snapshot_wanted_ = false;
+    snapshot_due_ = due && entries > 0;
+    take_snapshot_if_due();
+}
+
+// Not before the last entry applied is on this disk, too: until then nothing more is applied.
+void Core::take_snapshot_if_due() {
+    if (!snapshot_due_ || snapshot_running_ || !log_->sealed(state_->zxid())) return;
+    snapshot_due_ = snapshot_wanted_ = false;
     snapshot_next_zxid_ = state_->zxid();
     snapshot_started_us_ = now_us_;
     snapshot_job_ = make_snapshot_job(*state_, record_.ensemble,

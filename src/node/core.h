@@ -5,6 +5,7 @@
 //     core.cc       start, stop, the turn, clocks, snapshots
 //     formation.cc  how a node comes to its ensemble
 //     replicate.cc  entries from the leader to the others, requests from them to the leader
+//     members.cc    who is in the ensemble, and changes of that
 //     requests.cc   bytes -> frames -> requests -> proposals, or reads that wait their turn
 //     answers.cc    committed entries -> apply -> events, replies, the reads behind them
 //     local_sessions.cc  sessions that only this node knows, and read-only service
@@ -98,6 +99,7 @@ enum class Complaint : uint8_t {
     unsent,
     auth,
     reply,
+    stranger,
     count
 };
 
@@ -150,6 +152,7 @@ private:
     void expire_handshakes();
     void reap();
     void maybe_snapshot();
+    void take_snapshot_if_due();
     void purge();
     bool gather();
     void cut_back_log();
@@ -172,7 +175,6 @@ private:
 
     // formation.cc
     bool several() const;
-    Electorate configured_electorate() const;
     void open_links();
     bool living() const;
     Result<void> join(uint64_t ensemble, uint64_t seed, bool voteless);
@@ -205,6 +207,18 @@ private:
     void receive_snapshot();
     void install(SnapshotReceiver& receiver);
     bool catch_up_done(uint64_t ticket, const DiskResult& result);
+    // members.cc
+    Electorate configured_electorate() const;
+    void note_membership(const Entry& entry);
+    void note_tail();
+    void follow_members();
+    void tell_of_members() const;
+    void start_alone();
+    Result<void> check_alone() const;
+    Result<void> found_anew();
+    bool is_ready(uint32_t member) const;
+    void propose_reconfig(const Origin& origin, int64_t session, Bytes ids, Bytes body);
+    void change_members();
 
     // agreement.cc
     void note_digest();
@@ -312,6 +326,8 @@ private:
     std::map<uint32_t, PeerStatus> statuses_;  // of linked peers
     std::set<uint32_t> allies_;                // linked, and of this ensemble
     bool taking_part_ = false;
+    uint64_t followed_version_ = 0;  // of the membership that the links are for
+    bool followed_change_ = false;
     struct Allegiance {
         uint64_t term = 0;
         uint32_t leader = 0;
@@ -397,6 +413,7 @@ private:
     uint64_t next_purge_us_ = 0;
 
     bool snapshot_running_ = false;
+    bool snapshot_due_ = false;
     uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
     uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
     uint64_t snapshot_started_us_ = 0;

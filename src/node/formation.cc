@@ -34,15 +34,6 @@ uint64_t chance64(Io& io) {
 
 bool Core::several() const { return in_ensemble(config_); }
 
-Electorate Core::configured_electorate() const {
-    Electorate electorate;
-    for (const Member& member : config_.members)
-        if (!member.observer) electorate.voters.push_back(static_cast<uint32_t>(member.id));
-    if (electorate.voters.empty()) electorate.voters.push_back(node_number_);
-    std::sort(electorate.voters.begin(), electorate.voters.end());
-    return electorate;
-}
-
 void Core::open_links() {
     links_ = std::make_unique<Links>(
         io_, node_number_, config_.quorum_secret,
@@ -51,12 +42,7 @@ void Core::open_links() {
                      .frame = [this](uint32_t peer, const Frame& frame) {
                          return peer_frame(peer, frame);
                      }});
-    std::map<uint32_t, std::vector<PeerAddress>> peers;
-    for (const Member& member : config_.members)
-        for (const MemberAddress& address : member.addresses)
-            peers[static_cast<uint32_t>(member.id)].push_back(
-                {.host = address.host, .port = address.peer_port});
-    links_->set_peers(std::move(peers), false);
+    follow_members();
     if (record_.ensemble != 0 && living()) links_->set_ensemble(record_.ensemble);
 }
 
@@ -113,9 +99,10 @@ void Core::consider(uint32_t peer) {
         quorum_->connected(peer);
     }
     if (same || !living() || !status.living) return;
-    LOG(error, "server.%u belongs to another ensemble (%016llx, this one is %016llx)", peer,
-        static_cast<unsigned long long>(status.ensemble),
-        static_cast<unsigned long long>(record_.ensemble));
+    if (may_complain(Complaint::stranger))
+        LOG(error, "server.%u belongs to another ensemble (%016llx, this one is %016llx)", peer,
+            static_cast<unsigned long long>(status.ensemble),
+            static_cast<unsigned long long>(record_.ensemble));
     links_->close(peer, "another ensemble");
 }
 

@@ -91,8 +91,11 @@ bool Core::take_append(uint32_t peer, Bytes payload) {
             static_cast<unsigned long long>(accepted.keep));
         log_->truncate(accepted.keep);
     }
-    for (const Entry& entry : arrived_)
-        if (entry.zxid >= accepted.first) log_->append_as_is(entry);
+    for (const Entry& entry : arrived_) {
+        if (entry.zxid < accepted.first) continue;
+        log_->append_as_is(entry);
+        note_membership(entry);
+    }
     return true;
 }
 
@@ -357,6 +360,8 @@ void Core::notice_leader() {
     Allegiance before = allegiance_;
     allegiance_ = now;
     severed_ = false;
+    // What is agreed is not uncertain.
+    if (before.leader != 0) apply_committed();
     if (before.leader != 0) cut_uncertain("the leader is gone, and with it what was asked of it");
     if (before.role == Role::leader && now.role != Role::leader) {
         state_->sessions.follow();

@@ -113,6 +113,7 @@ void Core::take_bytes(Client& client, Bytes bytes) {
 bool Core::may_take(const Client& client) const {
     if (client.stage == Stage::connecting || client.stage == Stage::leaving) return false;
     if (client.needs_leader && !may_write() && !serves_read_only()) return false;
+    if (client.changing) return false;
     size_t output = client.out.size() + client.unsent + client.promised;
     bool tight = unsent_ + promised_ + made_ >= config_.output_max / 8;
     return client.queued() < config_.client_outstanding_max &&
@@ -386,6 +387,7 @@ void Core::request_write(Client& client, Pending pending, Bytes body) {
         submit(next_origin(client), client.local ? 0 : client.session, pending.op,
                client.identity_bytes(pending.identities), body);
         enqueue(client, pending);
+        client.changing = pending.op == static_cast<int32_t>(Op::reconfig);
         return;
     }
     pending.kind = PendingKind::refuse;
@@ -429,6 +431,8 @@ bool Core::admitted_when_full(int32_t op, Bytes body) {
 
 void Core::propose(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body) {
     ASSERT(quorum_->role() == Role::leader);
+    if (op == static_cast<int32_t>(Op::reconfig))
+        return propose_reconfig(origin, session, ids, body);
     Entry entry{.term = quorum_->term(),
                 .zxid = 0,
                 .time_ms = io_.wall_ms(),
@@ -439,7 +443,9 @@ void Core::propose(const Origin& origin, int64_t session, int32_t op, Bytes ids,
                 .body = body};
     metrics_.proposal_bytes_last = encoded_size(entry);
     metrics_.proposal_bytes.add(metrics_.proposal_bytes_last);
-    quorum_->appended(log_->append(entry));
+    entry.zxid = log_->append(entry);
+    quorum_->appended(entry.zxid);
+    note_membership(entry);
 }
 
 // addauth takes effect at once, ahead of what is queued; queued requests keep what they came with.

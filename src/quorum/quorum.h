@@ -125,6 +125,8 @@ public:
     uint64_t last() const { return terms_.last(); }
     bool voteless() const { return voteless_; }
     const Electorate& electorate() const { return configs_.back().electorate; }
+    // Of the last entry in the log that names one, as far as that is known.
+    uint64_t electorate_zxid() const { return configs_.back().zxid; }
     bool may_append() const { return role_ == Role::leader && transfer_to_ == 0; }
     bool transferring() const { return transfer_to_ != 0; }
     // A new leader that has not appended its first entry.

@@ -28,7 +28,7 @@ void write_session(Buffer& out, const Session& session) {
 // Sections of a snapshot.
 enum Section : uint32_t { section_meta = 1, section_acls, section_sessions, section_znodes };
 
-constexpr uint32_t state_format = 1;
+constexpr uint32_t state_format = 2;
 
 void save_znode(Buffer& out, const Tree& tree, ZnodeId id, int64_t depth) {
     const Znode& znode = tree[id];
@@ -76,7 +76,7 @@ void State::format(uint64_t zxid) {
 uint64_t State::digest() const {
     Buffer bytes;
     encode(bytes, rules);
-    return tree.digest() + sessions.digest() + hash64(bytes.bytes(), seed_);
+    return tree.digest() + sessions.digest() + hash64(bytes.bytes(), seed_) + membership_digest_;
 }
 
 ZnodeList* State::list_of(ZnodeKind kind, int64_t owner) {
@@ -134,9 +134,12 @@ Applied State::run(const Entry& entry, Buffer& reply) {
     case static_cast<int32_t>(Op::close_session):
     case entry_op::upgrade_session:
     case entry_op::attach_session: return run_session(entry, reply);
+    case entry_op::membership: return run_membership(entry, reply);
     default: break;
     }
-    const Command* command = find_command(entry.op);
+    bool reconfig = entry.op == entry_op::reconfig;
+    const Command* command =
+        find_command(reconfig ? static_cast<int32_t>(Op::reconfig) : entry.op);
     ASSERT(command != nullptr);
     ASSERT(command->write != nullptr);
     SessionSlot session = sessions.find(entry.session);
@@ -156,7 +159,8 @@ Applied State::run(const Entry& entry, Buffer& reply) {
                .in_multi = false,
                .reply = reply};
     Reader body(entry.body);
-    return {.err = command->write(call, body), .moved = false};
+    Err err = command->write(call, body);
+    return {.err = err, .moved = false, .held = reconfig && err == Err::ok};
 }
 
 Applied State::run_session(const Entry& entry, Buffer& reply) {
@@ -263,6 +267,7 @@ void State::save(void* context, Emit emit) const {
     record.u32(state_format);
     record.u64(seed_);
     encode(record, rules);
+    encode(record, membership);
     record.u32(tree.count());
     emit(context, section_meta, record.bytes());
     for (AclId acl = AclTable::read_only + 1; acl < acls.end(); ++acl) {
@@ -296,6 +301,8 @@ Result<void> State::load(uint32_t section, Reader& in) {
         uint32_t format = in.u32();
         uint64_t seed = in.u64();
         decode(in, rules);
+        decode(in, membership);
+        membership_changed();
         in.u32();
         good = format == state_format && seed == seed_;
         break;

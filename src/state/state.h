@@ -1,7 +1,7 @@
 // state.h -- the replicated state machine: what a log of entries makes of an empty tree.
 //
-// Layer 2. Owns the znodes, access lists, sessions, quotas and settings, which are the same on
-// every node at the same zxid, and this node's watches, which are not.
+// Layer 2. Owns the znodes, access lists, sessions, quotas, settings and membership, which are the
+// same on every node at the same zxid, and this node's watches, which are not.
 //
 //     apply(entry)  -->  verdict, reply record, events     the only way to change anything
 //     read(...)     -->  verdict, reply record             may note a watch
@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "state/acl.h"
 #include "state/entry.h"
+#include "state/membership.h"
 #include "state/quota.h"
 #include "state/session.h"
 #include "state/rules.h"
@@ -31,6 +32,7 @@ namespace zk {
 struct Applied {
     Err err = Err::ok;
     bool moved = false;  // the session is another client's now: close the connection, no reply
+    bool held = false;   // the answer comes with a later entry of the same origin
 };
 
 // Who reads: this node's client, and what it had proved to be when it asked.
@@ -95,6 +97,7 @@ public:
     Sessions sessions;
     Quotas quotas;
     Rules rules;
+    Membership membership;
     Watches watches;
     ZnodeList reapable;  // containers and TTL znodes
     ReadLimits limits;
@@ -116,11 +119,19 @@ public:
     // Removes a znode with all that belongs to it, and notes the change.
     void remove_znode(std::string_view path, ZnodeId id, int64_t zxid);
     ZnodeList* list_of(ZnodeKind kind, int64_t owner);
+    // A change of membership was asked for, and nothing speaks against it.
+    void begin_change(std::vector<Member> next, const Origin& origin);
+
+    // An ensemble is founded with what this state holds: by its operator, not by an entry.
+    void found_anew(std::vector<Member> members, int64_t time_ms);
 
 private:
     Applied run(const Entry& entry, Buffer& reply);
     void fire();
     Applied run_session(const Entry& entry, Buffer& reply);
+    Applied run_membership(const Entry& entry, Buffer& reply);
+    void show_membership(int64_t zxid, int64_t time_ms);
+    void membership_changed();
     bool load_session(Reader& in);
     bool load_znode(Reader& in);
     void restore_special(std::string_view path, ZnodeId parent, AclId acl, int32_t aversion = 0);
@@ -128,6 +139,7 @@ private:
     uint64_t seed_;
     uint64_t zxid_ = 0;
     uint64_t term_ = 0;
+    uint64_t membership_digest_ = 0;
     std::vector<Identity> identities_;  // of the entry at hand
     std::deque<std::string> kept_;
     std::vector<Event> events_;

@@ -319,6 +319,14 @@ void Tree::set_data(std::string_view path, ZnodeId id, Bytes data, int64_t zxid,
     digest_ += stat_term(hash, id);
 }
 
+void Tree::set_version(std::string_view path, ZnodeId id, int32_t version) {
+    ASSERT(!undoing_);
+    uint64_t hash = hash_path(path);
+    digest_ -= stat_term(hash, id);
+    znodes_[id].version = version;
+    digest_ += stat_term(hash, id);
+}
+
 void Tree::replace_data(std::string_view path, ZnodeId id, Bytes data) {
     uint64_t hash = hash_path(path);
     Znode& znode = znodes_[id];

@@ -123,6 +123,7 @@ public:
     void remove(std::string_view path, ZnodeId id, int64_t zxid, ZnodeList* list);
     // Version + 1, and so on.
     void set_data(std::string_view path, ZnodeId id, Bytes data, int64_t zxid, int64_t time_ms);
+    void set_version(std::string_view path, ZnodeId id, int32_t version);
     // Nothing of the stat but the length: quota statistics.
     void replace_data(std::string_view path, ZnodeId id, Bytes data);
     void set_acl(std::string_view path, ZnodeId id, AclId acl);  // takes over a use

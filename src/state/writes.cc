@@ -218,13 +218,6 @@ Err write_check(Write& call, Reader& body) {
     return version_fits(asked.version, state.tree[id].version) ? Err::ok : Err::bad_version;
 }
 
-// A node alone has no membership to change: ZooKeeper's answers in the same case.
-Err write_reconfig(Write& call, Reader&) {
-    if (!call.state.rules.reconfig) return Err::reconfig_disabled;
-    if (Err err = check_session(call); err != Err::ok) return err;
-    return Err::unimplemented;
-}
-
 // Made by the leader's reaper alone: no session, no permissions, but the znode must be the one that
 // was found, and still be empty.
 Err write_delete_container(Write& call, Reader& body) {
