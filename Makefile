@@ -3,6 +3,7 @@
 #     V=1            shows each command as it is
 #     SANITIZE=...   address,undefined and such: a build of its own, beside the normal one
 #     DEBUG=1        -O0
+#     MUTATION=name  with this bug of src/base/mutation.h: a build of its own, too
 
 comma := ,
 CXX ?= g++
@@ -25,6 +26,9 @@ OUT := $(BUILD)/
 # src has no type information, so virtual tables cannot be checked.
 sanitize := -fsanitize=$(SANITIZE) -fno-sanitize=vptr -fno-omit-frame-pointer \
             -fno-sanitize-recover=all
+else ifdef MUTATION
+BUILD := build/mutant-$(MUTATION)
+OUT := $(BUILD)/
 else
 BUILD := build/$(if $(DEBUG),debug,normal)
 OUT := $(if $(DEBUG),$(BUILD)/)
@@ -47,7 +51,7 @@ endif
 
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror
 common := -std=c++20 -O$(if $(DEBUG),0,2) -g $(warnings) $(sanitize) -Isrc -I$(BUILD)/include \
-          $(DEPS_CFLAGS) $(EDIT_CFLAGS) -pthread -MMD -MP
+          $(if $(MUTATION),-DZKD_MUTATION=$(MUTATION)) $(DEPS_CFLAGS) $(EDIT_CFLAGS) -pthread -MMD -MP
 src_flags := $(common) -fno-exceptions -fno-rtti
 test_flags := $(common) -Itests -Itests/unit
 libs_zkd := $(RUNTIME_LIBS) $(UV_LIBS) $(CRYPTO_LIBS) -pthread
@@ -66,6 +70,8 @@ unit_objects := $(patsubst %.cc,$(BUILD)/%.o,$(server_tests)) $(BUILD)/unit_main
 tools_objects := $(patsubst %.cc,$(BUILD)/%.o,$(tool_tests)) $(BUILD)/unit_main.o \
                  $(call objects,base wire client cli bench)
 sim_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/sim/*.cc)) $(pure)
+explore_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/explore/*.cc)) \
+                   $(call objects,base quorum)
 
 # One short line a file, in colour where somebody looks at it. V=1: the commands themselves.
 quiet := $(if $(V),,@)
@@ -77,7 +83,7 @@ say = @printf '%s %s\n' $(1) $(notdir $@)
 hint = '%s\n'
 endif
 
-.PHONY: all test unit sim diff interop cli-test crash hostile readme bench fuzz format lint tidy \
+.PHONY: all test unit sim explore diff interop cli-test crash hostile readme bench fuzz format lint tidy \
         install uninstall clean help binaries always
 .DEFAULT_GOAL := all
 
@@ -102,6 +108,9 @@ $(BUILD)/unit-tools: $(tools_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_cli)
 $(BUILD)/sim: $(sim_objects)
+	$(call say,LD)
+	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
+$(BUILD)/explore: $(explore_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
 
@@ -134,7 +143,7 @@ $(BUILD)/unit_main.o:
 
 -include $(zkd_objects:.o=.d) $(cli_objects:.o=.d) $(bench_objects:.o=.d) $(unit_objects:.o=.d) \
          $(tools_objects:.o=.d) \
-         $(sim_objects:.o=.d)
+         $(sim_objects:.o=.d) $(explore_objects:.o=.d)
 
 # --- tests -------------------------------------------------------------------------------------------
 
@@ -151,6 +160,9 @@ unit: $(BUILD)/unit $(BUILD)/unit-tools  ## unit tests
 	@$(BUILD)/unit-tools
 sim: $(BUILD)/sim  ## the simulator: SEEDS=n, or SEED=k to repeat one
 	@$(BUILD)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+explore: $(BUILD)/explore  ## every order of events for three nodes: STATES=n a chapter, MORE=n events
+	@$(BUILD)/explore $(if $(STATES),--states $(STATES)) $(if $(MORE),--more $(MORE)) \
+	    $(if $(ONLY),--only $(ONLY))
 diff: binaries  ## the same random programs against Apache ZooKeeper: OPS=n, SEED=k
 	@deps/install test && tests/diff/run.py --zkd $(where)/zkd --ops $(OPS) $(if $(SEED),--seed $(SEED))
 interop: binaries  ## kazoo, the C client, zkCli.sh

@@ -54,9 +54,12 @@ bool Core::take_digests(uint32_t peer, Bytes payload) {
 }
 
 void Core::compare_digest(uint32_t member, uint64_t zxid, uint64_t digest) {
+    // Too long ago, and perhaps everybody's word was heard already.
+    bool full = compared_.size() >= digests_kept;
+    if (full && zxid < compared_.begin()->first) return;
+    if (full && !compared_.contains(zxid)) compared_.erase(compared_.begin());
     auto& said = compared_[zxid];
     said[member] = digest;
-    if (compared_.size() > digests_kept) compared_.erase(compared_.begin());
     bool alike = true;
     for (const auto& [id, other] : said) alike = alike && other == digest;
     if (alike) return;

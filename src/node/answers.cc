@@ -17,6 +17,7 @@ constexpr uint32_t applies_per_turn = 4096;
 
 void Core::apply_committed() {
     uint64_t end = std::min(quorum_->committed(), state_->zxid() + applies_per_turn);
+    if (snapshot_due_) end = std::min(end, std::max(log_->durable_zxid(), state_->zxid()));
     while (state_->zxid() < end) {
         Entry entry = log_->at(state_->zxid() + 1);
         reply_.clear();
@@ -59,7 +60,9 @@ void Core::tell(const Entry& entry) {
 
 void Core::answer_origin(const Entry& entry, const Applied& applied) {
     // Whoever asked for a session may be gone by now: it has a deadline from its first moment.
-    if (entry.op == static_cast<int32_t>(Op::create_session) && applied.err == Err::ok)
+    bool made = entry.op == static_cast<int32_t>(Op::create_session) ||
+                entry.op == entry_op::upgrade_session;
+    if (made && applied.err == Err::ok)
         state_->sessions.touch(state_->sessions.find(Reader(reply_.bytes()).i64()), clock_ms());
     Client* client = nullptr;
     if (entry.origin.node == node_number_) {
@@ -71,12 +74,16 @@ void Core::answer_origin(const Entry& entry, const Applied& applied) {
         ASSERT(!client->idle());
         Pending pending = client->front();
         ASSERT(pending.kind == PendingKind::write || pending.kind == PendingKind::connect ||
-               pending.kind == PendingKind::close);
+               pending.kind == PendingKind::close || pending.kind == PendingKind::upgrade);
         pop(*client);
         if (applied.moved) {
             drop(*client, "its session moved");
         } else if (pending.kind == PendingKind::connect) {
             answer_connect(*client, applied);
+        } else if (pending.kind == PendingKind::upgrade) {
+            client->slot = state_->sessions.find(client->session);
+            if (applied.err != Err::ok) drop(*client, "its local session could not be upgraded");
+            answer_queue(*client);
         } else {
             write_reply(*client, pending, static_cast<int64_t>(entry.zxid), applied.err,
                         reply_.bytes());
@@ -103,13 +110,18 @@ void Core::answer_connect(Client& client, const Applied& applied) {
     ASSERT(in.ok());
     if (client.seen > static_cast<int64_t>(state_->zxid()))
         return drop(client, "client is ahead");
+    client.slot = state_->sessions.find(answer.session);
+    ASSERT(client.slot != 0);
+    welcome(client, answer);
+}
+
+// The session is this client's from now on.
+void Core::welcome(Client& client, const ConnectResponse& answer) {
     size_t at = begin_frame(client.out);
     encode(client.out, answer);
     end_frame(client.out, at);
     client.stage = Stage::open;
     client.session = answer.session;
-    client.slot = state_->sessions.find(answer.session);
-    ASSERT(client.slot != 0);
     // Two attaches may have been on their way at once; the later one in the log has the session.
     settle_session(answer.session, "its session came back on another connection");
     by_session_[answer.session] = client.id;
@@ -138,13 +150,16 @@ void Core::refuse_connect(Client& client) {
 void Core::answer_queue(Client& client) {
     while (!client.gone && !client.idle()) {
         Pending pending = client.front();
-        if (pending.kind == PendingKind::write || pending.kind == PendingKind::close) return;
+        if (pending.kind == PendingKind::write || pending.kind == PendingKind::close ||
+            pending.kind == PendingKind::upgrade)
+            return;
         if (pending.kind == PendingKind::sync && pending.barrier > barrier_reached_) {
             if (!client.at_barrier) at_barrier_.push_back(client.id);
             client.at_barrier = true;
             return;
         }
         pop(client);
+        if (pending.kind == PendingKind::end_local) return end_local(client, pending);
         bool held = pending.kind == PendingKind::read || pending.kind == PendingKind::sync;
         answer_read(client, pending,
                     held ? client.held.bytes().first(pending.size) : Bytes());

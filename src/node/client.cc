@@ -17,7 +17,7 @@ namespace {
 
 bool waits_for_entry(const Pending& pending) {
     return pending.kind == PendingKind::write || pending.kind == PendingKind::connect ||
-           pending.kind == PendingKind::close;
+           pending.kind == PendingKind::close || pending.kind == PendingKind::upgrade;
 }
 
 }  // namespace

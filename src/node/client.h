@@ -26,6 +26,8 @@ enum class PendingKind : uint8_t {
     write,    // its entry to be applied
     connect,  // the same, for the entry that creates or attaches the session
     close,    // the same, for the session's end
+    upgrade,  // the same, for the entry that makes its local session everybody's; no reply
+    end_local,  // its turn: the end of a local session
     sync,     // a barrier: all that was acknowledged when it came is applied here
     read,     // its turn; the record is in `held`
     refuse,   // its turn, to be told the error in `size`
@@ -65,6 +67,8 @@ public:
     bool heard = false;          // in Core's list of those whose session the leader is told of
     bool needs_leader = false;   // its next frame waits for one
     bool changing = false;       // waits for a reconfig: its entry is not the last that it takes
+    bool local = false;          // its session is known to this node alone; `slot` is in local_
+    bool read_only = false;      // served without a quorum
     bool at_barrier = false;     // in Core's list of those whose queue begins with a sync
     uint32_t writes = 0;         // in the queue, that wait for their entry
     int64_t seen = 0;            // the zxid its connect request said

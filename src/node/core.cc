@@ -2,6 +2,7 @@
 
 #include "node/core.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -31,13 +32,14 @@ std::string Core::log_directory() const {
 // Finds out who this node is, reads what it has, and stands for election.
 Result<void> Core::start() {
     now_us_ = started_us_ = last_turn_us_ = io_.now_us();
+    local_.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     node_number_ = config_.my_id > 0 ? static_cast<uint32_t>(config_.my_id) : 1;
     Result<bool> there = anything_there(io_, config_.data_dir, log_directory());
     if (!there) return there.error();
     Result<std::optional<StateRecord>> record = load_record(io_, config_.data_dir);
     if (!record) return record.error();
     // A term of 0: the first start ended before there was a log.
-    if (record->has_value() && !*there && (*record)->term > 0)
+    if (record->has_value() && !*there && (*record)->term > 0 && !(*record)->voteless)
         return Error{.text = config_.data_dir + ": there are vote.1 and vote.2, but neither a log "
                                                 "nor a snapshot; put them back, or give this node "
                                                 "an empty directory"};
@@ -54,6 +56,7 @@ Result<void> Core::start() {
         start_blank();
         open_links();
         start_alone();
+        metrics_.lookings = 1;
         return {};
     } else {
         uint8_t chance[16];
@@ -230,6 +233,7 @@ bool Core::turn() {
     talk();
     notice_leader();
     log_->set_committed(quorum_->committed());
+    take_snapshot_if_due();
     bool gathering = gather();
     if (!gathering) log_->flush();
     flush();
@@ -347,6 +351,7 @@ void Core::clocks() {
     }
     expire_handshakes();
     expire_sessions();
+    expire_local();
     reap();
     maybe_snapshot();
     if (config_.purge_interval_ms > 0 && now_us_ >= next_purge_us_) purge();
@@ -508,6 +513,7 @@ void Core::flush() {
 
 void Core::disk_done(Lane lane, uint64_t ticket, const DiskResult& result) {
     if (lane == Lane::vote) return vote_done(result);
+    if (lane == Lane::bulk && catch_up_done(ticket, result)) return;
     if (lane == Lane::bulk && ticket == purge_ticket && result.error != 0)
         LOG(warn, "removing old snapshots in %s failed: %s; the next start tries again",
             config_.data_dir.c_str(), strerror(result.error));
@@ -548,12 +554,18 @@ void Core::maybe_snapshot() {
     // The log must have grown by as much as a snapshot has, too: then the work of snapshots stays
     // in proportion to that of writes, however large the tree and however fast they come.
     uint64_t size = state_->tree.data_bytes() + state_->tree.count() * snapshot_bytes_per_znode;
-    if (!log_->sealed(state_->zxid())) return;
     bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     // A full disk waits for no threshold, where a purge would make room.
-    due = due || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
-    if (!due || entries == 0) return;
+    due = due || snapshot_wanted_ || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
+    snapshot_due_ = due && entries > 0;
+    take_snapshot_if_due();
+}
+
+// Not before the last entry applied is on this disk, too: until then nothing more is applied.
+void Core::take_snapshot_if_due() {
+    if (!snapshot_due_ || snapshot_running_ || !log_->sealed(state_->zxid())) return;
+    snapshot_due_ = snapshot_wanted_ = false;
     snapshot_next_zxid_ = state_->zxid();
     snapshot_started_us_ = now_us_;
     snapshot_job_ = make_snapshot_job(*state_, record_.ensemble,
@@ -578,8 +590,9 @@ void Core::snapshot_done(const Result<void>& result) {
         return;
     }
     snapshot_failures_ = 0;
-    snapshot_zxid_ = snapshot_next_zxid_;
-    snapshots_.push_back(snapshot_zxid_);
+    snapshot_zxid_ = std::max(snapshot_zxid_, snapshot_next_zxid_);
+    snapshots_.push_back(snapshot_next_zxid_);
+    std::sort(snapshots_.begin(), snapshots_.end());
     log_bytes_at_snapshot_ = log_bytes_at_fork_;
     ++metrics_.snapshots;
     metrics_.snapshot_ms.add((io_.now_us() - snapshot_started_us_) / 1000);
@@ -593,7 +606,7 @@ void Core::snapshot_done(const Result<void>& result) {
 // are fewer, lest all hang on one file. Where there is no room there is no choice.
 void Core::purge() {
     next_purge_us_ = now_us_ + config_.purge_interval_ms * 1000;
-    if (config_.purge_interval_ms == 0 || snapshots_.empty()) return;
+    if (config_.purge_interval_ms == 0 || snapshots_.empty() || !outgoing_.empty()) return;
     std::vector<DiskOp> ops;
     size_t keep = std::max<size_t>(1, config_.purge_keeps);
     while (snapshots_.size() > keep) {

@@ -8,7 +8,8 @@
 //     members.cc    who is in the ensemble, and changes of that
 //     requests.cc   bytes -> frames -> requests -> proposals, or reads that wait their turn
 //     answers.cc    committed entries -> apply -> events, replies, the reads behind them
-//     words.cc      four-letter words
+//     local_sessions.cc  sessions that only this node knows, and read-only service
+//     words.cc, words_server.cc  four-letter words
 //
 // The turn, in order: disk work that is done, what peers sent, newly committed entries, what
 // clients sent, clocks, what peers are to be told, the log's next batch, and last the flush: one
@@ -33,8 +34,10 @@
 #include "quorum/quorum.h"
 #include "state/state.h"
 #include "storage/log.h"
+#include "storage/log_reader.h"
 #include "storage/recovery.h"
 #include "storage/snapshot.h"
+#include "storage/snapshot_transfer.h"
 #include "storage/state_record.h"
 
 namespace zk {
@@ -79,6 +82,10 @@ struct Metrics {
     uint64_t reply_bytes_last = 0;
     uint64_t reply_bytes_max = 0;
     uint64_t reply_bytes_min = 0;
+    Summary proposal_bytes;  // of entries that this node made as the leader
+    uint64_t proposal_bytes_last = 0;
+    Summary election_ms;     // from losing a leader to having one
+    uint64_t lookings = 0;   // how often it was lost
 };
 
 // Keeps what clients can cause from filling the message log: one line a second of each kind.
@@ -145,6 +152,7 @@ private:
     void expire_handshakes();
     void reap();
     void maybe_snapshot();
+    void take_snapshot_if_due();
     void purge();
     bool gather();
     void cut_back_log();
@@ -181,7 +189,8 @@ private:
     void peer_down(uint32_t peer);
 
     // members.cc
-    Electorate configured_electorate() const;
+    Electorate configured_electorate() const;  // as the state has it, or the file
+    Electorate electorate() const;             // as the log has it
     void note_membership(const Entry& entry);
     void note_tail();
     void follow_members();
@@ -192,6 +201,26 @@ private:
     bool is_ready(uint32_t member) const;
     void propose_reconfig(const Origin& origin, int64_t session, Bytes ids, Bytes body);
     void change_members();
+
+    // catch_up.cc
+    struct Outgoing {
+        std::unique_ptr<SnapshotSender> sender;
+        bool offered = false;
+        bool asked = false;
+        uint64_t acked = 0;  // the peer has all before
+        uint64_t heard_us = 0;
+    };
+    uint64_t next_foreign_ticket();
+    const LogPiece* older_entries(uint32_t peer, uint64_t first);
+    void offer_snapshot(uint32_t peer);
+    void send_snapshots();
+    void send_pieces(uint32_t peer, Outgoing& outgoing);
+    bool take_ask_snapshot(uint32_t peer, Bytes payload);
+    bool take_snapshot(uint32_t peer, Bytes payload);
+    void ask_for_more(uint32_t leader);
+    void receive_snapshot();
+    void install(SnapshotReceiver& receiver);
+    bool catch_up_done(uint64_t ticket, const DiskResult& result);
 
     // agreement.cc
     void note_digest();
@@ -209,7 +238,6 @@ private:
     bool take_append(uint32_t peer, Bytes payload);
     void talk();
     void send_appends(uint32_t peer);
-    void send_older(uint32_t peer, uint64_t first);
     bool may_write() const;
     void submit(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body);
     void send_forwards();
@@ -251,6 +279,16 @@ private:
     void request_sync(Client& client, Pending pending, Bytes body);
     static bool admitted_when_full(int32_t op, Bytes body);
 
+    // local_sessions.cc
+    bool serves_read_only() const;
+    bool connect_local(Client& client, const ConnectRequest& asked);
+    void make_local(Client& client);
+    void make_global(Client& client, PendingKind kind);
+    void greet_local(Client& client);
+    void end_local(Client& client, const Pending& pending);
+    void expire_local();
+    void end_read_only();
+
     // words.cc: false if the letters are no word; else the answer, empty where there is none
     bool answer_word(std::string_view letters, const Client& client, Buffer& out);
 
@@ -259,6 +297,7 @@ private:
     void tell(const Entry& entry);
     void answer_origin(const Entry& entry, const Applied& applied);
     void answer_connect(Client& client, const Applied& applied);
+    void welcome(Client& client, const ConnectResponse& answer);
     void refuse_connect(Client& client);
     void answer_queue(Client& client);
     void pop(Client& client);
@@ -298,6 +337,7 @@ private:
         bool operator==(const Allegiance&) const = default;
     };
     Allegiance allegiance_;        // as it was noticed last
+    uint64_t led_since_us_ = 0;    // of clock_us_, while it leads
     bool severed_ = false;         // the link to the leader broke since
     bool lost_quorum_ = false;     // for so long that clients are sent away
     uint64_t leaderless_us_ = 0;   // since when; of clock_us_
@@ -318,10 +358,20 @@ private:
     std::map<uint64_t, std::map<uint32_t, uint64_t>> compared_;  // zxid: member: digest
     uint64_t differs_at_ = 0;      // this state is not to be trusted; 0: it is
     bool begin_again_ = false;
+    uint64_t foreign_tickets_ = 0;
+    std::map<uint32_t, std::unique_ptr<LogReader>> readers_;  // for peers that lag
+    std::map<uint32_t, Outgoing> outgoing_;                   // snapshots on their way to peers
+    std::unique_ptr<SnapshotReceiver> receiver_;
+    std::vector<std::unique_ptr<SnapshotReceiver>> old_receivers_;  // the disk is busy with them
+    bool asking_ = false;
+    bool snapshot_wanted_ = false;
     uint64_t turn_barrier_ = 0;    // asked in this turn; 0: none
     uint64_t barrier_reached_ = 0;
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied
     std::vector<ClientId> at_barrier_;                    // clients whose queue stands at one
+
+    Sessions local_;           // those that only this node knows
+    bool local_idle_ = false;  // none of them could come back, for want of a quorum
 
     std::vector<std::unique_ptr<Client>> clients_;  // by ClientId
     uint32_t client_count_ = 0;
@@ -365,6 +415,7 @@ private:
     uint64_t next_purge_us_ = 0;
 
     bool snapshot_running_ = false;
+    bool snapshot_due_ = false;
     uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
     uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
     uint64_t snapshot_started_us_ = 0;

@@ -117,7 +117,7 @@ void Core::form() {
             failure_ = done.error();
         return take_part();
     }
-    Electorate voters = configured_electorate();
+    Electorate voters = electorate();
     bool all_here = voters.votes(node_number_);
     bool all_fresh = record_.ensemble != 0 && all_here;
     voters.each([&](uint32_t id) {
@@ -151,7 +151,7 @@ bool Core::take_form(uint32_t peer, Bytes payload) {
     uint64_t ensemble = in.u64();
     uint64_t seed = in.u64();
     if (!in.ok() || ensemble == 0) return false;
-    if (peer != configured_electorate().voters.front()) {
+    if (peer != electorate().voters.front()) {
         LOG(warn, "server.%u wants to form an ensemble, but has not the lowest id of the voters "
                   "here: the servers' lines differ", peer);
         return true;
@@ -176,6 +176,7 @@ void Core::peer_up(uint32_t peer) {
 
 void Core::peer_down(uint32_t peer) {
     statuses_.erase(peer);
+    readers_.erase(peer);
     if (!allies_.erase(peer)) return;
     if (peer == quorum_->leader()) severed_ = true;
     quorum_->lost(peer);

@@ -58,6 +58,10 @@ Electorate Core::configured_electorate() const {
     return electorate;
 }
 
+Electorate Core::electorate() const {
+    return log_ != nullptr ? quorum_->electorate() : configured_electorate();
+}
+
 // The entry was just appended or accepted: from here on it counts.
 void Core::note_membership(const Entry& entry) {
     if (entry.op != entry_op::membership) return;
@@ -103,7 +107,7 @@ void Core::tell_of_members() const {
 
 // An ensemble of one has nobody to wait for.
 void Core::start_alone() {
-    if (configured_electorate() != Electorate{.voters = {node_number_}, .outgoing = {}}) return;
+    if (electorate() != Electorate{.voters = {node_number_}, .outgoing = {}}) return;
     if (record_.ensemble == 0) {
         uint8_t chance[16];
         io_.random(chance);
@@ -118,7 +122,7 @@ void Core::start_alone() {
 
 // Without links a node can be the only voter, and nothing else.
 Result<void> Core::check_alone() const {
-    if (configured_electorate() == Electorate{.voters = {node_number_}, .outgoing = {}}) return {};
+    if (electorate() == Electorate{.voters = {node_number_}, .outgoing = {}}) return {};
     std::string text = text_of(state_->membership.members);
     return Error{.text = config_.data_dir + ": this is the data of server." +
                          std::to_string(node_number_) +

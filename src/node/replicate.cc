@@ -49,6 +49,8 @@ bool Core::peer_frame(uint32_t peer, const Frame& frame) {
     case FrameKind::append: return take_append(peer, frame.payload);
     case FrameKind::forward: return take_forward(peer, frame.payload);
     case FrameKind::heard: return take_heard(peer, frame.payload);
+    case FrameKind::ask_snapshot: return take_ask_snapshot(peer, frame.payload);
+    case FrameKind::snapshot: return take_snapshot(peer, frame.payload);
     case FrameKind::digests: return take_digests(peer, frame.payload);
     case FrameKind::differs: return take_differs(frame.payload);
     default: return false;
@@ -115,6 +117,8 @@ void Core::talk() {
     send_forwards();
     if (quorum_->role() == Role::leader)
         for (uint32_t peer : allies_) send_appends(peer);
+    send_snapshots();
+    receive_snapshot();
     links_->flush();
 }
 
@@ -124,26 +128,29 @@ void Core::send_appends(uint32_t peer) {
         uint64_t first = progress.next;
         uint64_t last = first - 1;
         size_t bytes = 0;
-        if (first <= log_->last_zxid() && !log_->has(first)) return send_older(peer, first);
-        while (last < log_->last_zxid() && bytes < append_bytes_max)
-            bytes += 4 + log_->bytes_of(++last).size();
-        uint64_t before = first - 1 == log_->base().zxid || log_->has(first - 1)
-                              ? log_->term_of(first - 1)
-                              : 0;
+        const LogPiece* older = nullptr;
+        if (first <= log_->base().zxid && first <= log_->last_zxid()) {
+            older = older_entries(peer, first);
+            if (older == nullptr) return;
+        }
+        auto bytes_of = [&](uint64_t zxid) {
+            return older != nullptr ? older->entries.bytes_of(zxid) : log_->bytes_of(zxid);
+        };
+        uint64_t end = older != nullptr ? older->entries.last_zxid() : log_->last_zxid();
+        while (last < end && bytes < append_bytes_max) bytes += 4 + bytes_of(++last).size();
+        uint64_t before = older != nullptr ? older->before.term : log_->term_of(first - 1);
         Message message = quorum_->make_append(peer, last, bytes, before);
         Buffer& out = links_->begin(peer, FrameKind::append);
         out.reserve(message_size + bytes);
         encode(out, message);
         for (uint64_t zxid = first; zxid <= last; ++zxid) {
-            Bytes entry = log_->bytes_of(zxid);
+            Bytes entry = bytes_of(zxid);
             out.u32(static_cast<uint32_t>(entry.size()));
             out.append(entry);
         }
         links_->end(peer);
     }
 }
-
-void Core::send_older(uint32_t, uint64_t) {}
 
 // ---- requests on their way to the leader
 
@@ -208,6 +215,7 @@ void Core::resume_forwards() {
 // ---- sessions that were heard
 
 void Core::hear(Client& client) {
+    if (client.local) return local_.touch(client.slot, clock_ms());
     if (client.slot != 0) state_->sessions.touch(client.slot, clock_ms());
     if (quorum_->role() == Role::leader || client.heard) return;
     client.heard = true;
@@ -361,7 +369,15 @@ void Core::notice_leader() {
     }
     if (now.leader == 0) {
         if (before.leader != 0) leaderless_us_ = clock_us_;
+        if (before.leader != 0) ++metrics_.lookings;
     } else {
+        if (now.leader == node_number_ && before.leader != node_number_)
+            metrics_.election_ms.add(quorum_->election_us() / 1000);
+        else if (before.leader == 0)
+            metrics_.election_ms.add((clock_us_ - leaderless_us_) / 1000);
+        // A blank observer that was linked before the ensemble lived joins by this.
+        if (before.leader == 0 && links_ != nullptr) tell_status();
+        if (lost_quorum_) end_read_only();
         lost_quorum_ = false;
     }
     if (now.leader != before.leader && links_ != nullptr) {
@@ -383,6 +399,7 @@ void Core::begin_to_lead() {
     propose_rules();
     state_->sessions.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     reaping_ = false;
+    led_since_us_ = clock_us_;
     readmitted_.clear();
     compared_.clear();
 }

@@ -28,6 +28,13 @@ bool looks_like_tls(uint32_t word) {
     return (word >> 8) == 0x160301 || (word >> 8) == 0x160302 || (word >> 8) == 0x160303;
 }
 
+// Is it answered without a quorum? ZooKeeper refuses the rest by one error.
+bool serves_readers(const Command& command) {
+    if (command.op == Op::sync || command.op == Op::check || command.op == Op::delete_container)
+        return false;
+    return command.kind != CommandKind::write;
+}
+
 }  // namespace
 
 bool Core::open(ClientId id, const Address& from) {
@@ -105,7 +112,7 @@ void Core::take_bytes(Client& client, Bytes bytes) {
 
 bool Core::may_take(const Client& client) const {
     if (client.stage == Stage::connecting || client.stage == Stage::leaving) return false;
-    if (client.needs_leader && !may_write()) return false;
+    if (client.needs_leader && !may_write() && !serves_read_only()) return false;
     if (client.changing) return false;
     size_t output = client.out.size() + client.unsent + client.promised;
     bool tight = unsent_ + promised_ + made_ >= config_.output_max / 8;
@@ -156,7 +163,8 @@ size_t Core::take_frames(Client& client, Bytes bytes) {
         }
         uint32_t length = load_u32(rest.data());
         if (client.stage == Stage::fresh && take_word(client, length)) return bytes.size();
-        if (client.stage == Stage::fresh && (lost_quorum_ || !taking_part_)) {
+        if (client.stage == Stage::fresh && (lost_quorum_ || !taking_part_) &&
+            !serves_read_only()) {
             drop(client, "this node has no quorum");
             break;
         }
@@ -169,7 +177,8 @@ size_t Core::take_frames(Client& client, Bytes bytes) {
             break;
         }
         if (rest.size() - 4 < length) break;
-        if (!may_write() && needs_leader(client, rest.subspan(4, length))) {
+        if (!may_write() && !serves_read_only() &&
+            needs_leader(client, rest.subspan(4, length))) {
             client.needs_leader = true;
             wait(client);
             break;
@@ -241,6 +250,7 @@ void Core::connect(Client& client, Bytes frame) {
     client.stage = Stage::connecting;
     client.timeout_ms = std::clamp(asked.timeout_ms, config_.session_timeout_min_ms,
                                    config_.session_timeout_max_ms);
+    if (connect_local(client, asked)) return;
     body_.clear();
     int32_t op = static_cast<int32_t>(Op::create_session);
     if (asked.session == 0) {
@@ -320,7 +330,10 @@ void Core::request(Client& client, Bytes frame) {
         return write_reply(client, pending, 0, Err::ok, body_.bytes());
     }
     const Command* command = find_command(header.op);
-    if (command == nullptr || command->kind == CommandKind::refused) {
+    if (client.read_only && command != nullptr && !serves_readers(*command)) {
+        pending.kind = PendingKind::refuse;
+        pending.size = static_cast<uint32_t>(Err::not_read_only);
+    } else if (command == nullptr || command->kind == CommandKind::refused) {
         pending.kind = PendingKind::refuse_and_close;
         pending.size = static_cast<uint32_t>(Err::unimplemented);
     } else if (header.op == static_cast<int32_t>(Op::close_session)) {
@@ -368,7 +381,10 @@ void Core::request_write(Client& client, Pending pending, Bytes body) {
     } else {
         pending.kind = PendingKind::write;
         client.largest = std::max(client.largest, body.size());
-        submit(next_origin(client), client.session, pending.op,
+        bool upgrade = client.local && config_.local_sessions_upgrading &&
+                       makes_ephemeral(static_cast<Op>(pending.op), body);
+        if (upgrade) make_global(client, PendingKind::upgrade);
+        submit(next_origin(client), client.local ? 0 : client.session, pending.op,
                client.identity_bytes(pending.identities), body);
         enqueue(client, pending);
         client.changing = pending.op == static_cast<int32_t>(Op::reconfig);
@@ -384,8 +400,15 @@ void Core::request_write(Client& client, Pending pending, Bytes body) {
 }
 
 void Core::request_close(Client& client, Pending pending) {
-    pending.kind = PendingKind::close;
     client.stage = Stage::leaving;
+    if (client.local) {
+        pending.kind = PendingKind::end_local;
+        bool first = client.idle();
+        enqueue(client, pending);
+        if (first) answer_queue(client);
+        return;
+    }
+    pending.kind = PendingKind::close;
     submit(next_origin(client), client.session, pending.op, {}, {});
     enqueue(client, pending);
 }
@@ -418,6 +441,8 @@ void Core::propose(const Origin& origin, int64_t session, int32_t op, Bytes ids,
                 .op = op,
                 .ids = ids,
                 .body = body};
+    metrics_.proposal_bytes_last = encoded_size(entry);
+    metrics_.proposal_bytes.add(metrics_.proposal_bytes_last);
     entry.zxid = log_->append(entry);
     quorum_->appended(entry.zxid);
     note_membership(entry);

@@ -61,6 +61,9 @@ Err write_reconfig(Write& call, Reader& body);
 Err write_delete_container(Write& call, Reader& body);
 Err write_multi(Write& call, Reader& body);
 
+// Would it make an ephemeral znode? Requires: well formed.
+bool makes_ephemeral(Op op, Bytes body);
+
 // The type that a create's result has in a multi: 1, or 15 where a stat follows the path.
 Op create_result(Op op, int32_t flags);
 bool multi_well_formed(Reader& in);

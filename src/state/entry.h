@@ -7,6 +7,9 @@
 //     u64 term   u64 zxid   i64 time_ms   u32 origin.node   i32 op   u64 origin.client
 //     u64 origin.request   i64 session   u32 ids_size   ids   body
 //
+// `session` is 0 where a server asks, and where the client's session is a local one: then only its
+// own node knows it, and vouches for it. An id that the state does not know is of a session that
+// ended, and such a request fails.
 // `ids` are the caller's identities as (scheme, id) pairs of texts; `body` is the record of the
 // client protocol as it came, or one of the records below for the entries that only servers make.
 
@@ -33,9 +36,10 @@ namespace entry_op {
 inline constexpr int32_t no_op = 1000;           // a new leader's first entry; body empty
 inline constexpr int32_t rules = 1001;           // rules that change results; see rules.h
 inline constexpr int32_t attach_session = 1002;  // a client takes over its session again
-inline constexpr int32_t membership = 1003;      // who is in the ensemble; see membership.h
+inline constexpr int32_t upgrade_session = 1003;  // a local session becomes everybody's; NewSession
 inline constexpr int32_t readmit = 1004;         // a member's vote counts again: u32 id, u64 boot
-inline constexpr int32_t reconfig = 1005;        // a client's, with what the leader knows of nodes
+inline constexpr int32_t membership = 1005;      // who is in the ensemble; see membership.h
+inline constexpr int32_t reconfig = 1006;        // a client's, with what the leader knows of nodes
 }  // namespace entry_op
 
 struct Entry {

@@ -52,6 +52,13 @@ Op result_type(Op op, Bytes record) {
     return create_result(op, asked.flags);
 }
 
+bool create_is_ephemeral(Op op, Reader in) {
+    if (op != Op::create && op != Op::create2) return false;
+    CreateRequest record;
+    decode(in, record, false);
+    return record.flags >= 0 && is_ephemeral(static_cast<CreateMode>(record.flags));
+}
+
 // Runs the operations until one fails; returns how many succeeded.
 size_t run_all(Write& call, Reader& body, Err& err) {
     size_t done = 0;
@@ -88,6 +95,19 @@ size_t count_operations(Reader body) {
 }
 
 }  // namespace
+
+bool makes_ephemeral(Op op, Bytes body) {
+    Reader in(body);
+    if (op != Op::multi) return create_is_ephemeral(op, in);
+    for (;;) {
+        MultiHeader header;
+        decode(in, header);
+        if (header.done || !in.ok()) return false;
+        Op part = static_cast<Op>(header.type);
+        if (create_is_ephemeral(part, in)) return true;
+        if (!skip_operation(in, part)) return false;
+    }
+}
 
 bool multi_well_formed(Reader& in) {
     for (;;) {

@@ -132,6 +132,7 @@ Applied State::run(const Entry& entry, Buffer& reply) {
     }
     case static_cast<int32_t>(Op::create_session):
     case static_cast<int32_t>(Op::close_session):
+    case entry_op::upgrade_session:
     case entry_op::attach_session: return run_session(entry, reply);
     case entry_op::membership: return run_membership(entry, reply);
     default: break;
@@ -164,12 +165,13 @@ Applied State::run(const Entry& entry, Buffer& reply) {
 
 Applied State::run_session(const Entry& entry, Buffer& reply) {
     Reader in(entry.body);
-    if (entry.op == static_cast<int32_t>(Op::create_session)) {
+    bool upgrade = entry.op == entry_op::upgrade_session;
+    if (upgrade || entry.op == static_cast<int32_t>(Op::create_session)) {
         NewSession asked;
         decode(in, asked);
-        int64_t id = make_session_id(entry, asked.chance);
+        int64_t id = upgrade ? entry.session : make_session_id(entry, asked.chance);
         if (!in.ok() || asked.password.size() != password_size || asked.timeout_ms <= 0 ||
-            sessions.find(id) != 0)
+            id == 0 || sessions.find(id) != 0)
             return {.err = Err::session_expired};
         SessionSlot slot = sessions.create(id, asked.timeout_ms, asked.password, entry.origin);
         write_session(reply, sessions[slot]);

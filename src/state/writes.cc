@@ -12,9 +12,9 @@ namespace zk {
 namespace {
 
 // Is there a session to act for, and does it still belong to this client? The latter is asked in
-// State::apply, before any handler runs.
+// State::apply, before any handler runs. A local session is its own node's affair (entry.h).
 Err check_session(const Write& call) {
-    return call.session == 0 ? Err::session_expired : Err::ok;
+    return call.session == 0 && call.entry.session != 0 ? Err::session_expired : Err::ok;
 }
 
 bool version_fits(int32_t asked, int32_t actual) { return asked == -1 || asked == actual; }
@@ -42,6 +42,7 @@ Err plan_create(const Write& call, const CreateRequest& asked, CreatePlan& plan)
     if (call.op == Op::create_container || container) {
         plan.kind = ZnodeKind::container;
     } else if (is_ephemeral(plan.mode)) {
+        if (call.entry.session == 0) return Err::ephemeral_on_local_session;
         plan.kind = ZnodeKind::ephemeral;
         plan.owner = call.entry.session;
     }

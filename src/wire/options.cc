@@ -420,6 +420,8 @@ const Option* find_option(std::string_view key) {
 
 bool word_allowed(const Config& config, std::string_view word) {
     if (word == "srvr") return true;  // always, as in ZooKeeper
+    // Clients look for a server that is more than read-only by it.
+    if (word == "isro" && config.read_only_mode) return true;
     std::string_view words = config.four_letter_words;
     while (!words.empty()) {
         size_t comma = std::min(words.find(','), words.size());

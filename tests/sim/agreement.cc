@@ -11,6 +11,8 @@ unsigned long long number(uint64_t value) { return static_cast<unsigned long lon
 }  // namespace
 
 void Agreement::started(uint32_t node, const Standing& standing) {
+    // A term that was not on the disk yet may be forgotten: nothing was said in it.
+    nodes_[node].term = 0;
     nodes_[node].applied_zxid = 0;
     nodes_[node].leader = 0;
     nodes_[node].role = Role::follower;

@@ -3,7 +3,7 @@
 // Owns what was ever seen of that. Rules:
 //   1. What a node has applied never goes back in the life of its process.
 //   2. At equal zxid all nodes have the same digest, and the last entry is of the same term.
-//   3. One term has one leader, ever; a node's term never goes back, not even by a crash.
+//   3. One term has one leader, ever; a process's term never goes back.
 //   4. What is applied is committed: a majority has it on disk (truth.h).
 
 #pragma once

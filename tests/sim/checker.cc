@@ -268,6 +268,13 @@ std::string Checker::expiry(const Entry& entry) {
     return text;
 }
 
+bool Checker::overdue(int64_t session) const {
+    auto known = heard_.find(session);
+    if (known == heard_.end()) return true;
+    uint64_t since_us = std::max(known->second.last_us, agreement_.changed_us());
+    return queue_.now_us() > since_us + known->second.timeout_us + 2'000'000;
+}
+
 // What a node hears takes its time to the leader, and an expiry its time to the disk. So only those
 // count who were heard again and again, where nothing went wrong meanwhile.
 std::string Checker::expiry_in_ensemble(const Entry& entry, const Heard& of) {

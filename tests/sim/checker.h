@@ -126,6 +126,8 @@ public:
     void disk_has_room() { full_until_us_ = 0; }
 
     const Model& model(uint32_t node) const { return sites_[node].model; }
+    // Should the session have been expired by now?
+    bool overdue(int64_t session) const;
     // The newest zxid that anybody was told.
     uint64_t told() const { return told_; }
     uint64_t answers() const { return answers_; }

@@ -191,8 +191,9 @@ private:
 
     std::string make_entry(uint64_t zxid) {
         Entry entry{.term = term_, .zxid = zxid,
-                    .time_ms = static_cast<int64_t>(random(uint64_t{1} << 40)), .origin = {}, .session = 0, .op = static_cast<int32_t>(Op::create_session),
-                    .ids = {}, .body = {}};
+                    .time_ms = static_cast<int64_t>(random(uint64_t{1} << 40)), .origin = {},
+                    .session = 0, .op = static_cast<int32_t>(Op::create_session), .ids = {},
+                    .body = {}};
         Buffer body;
         Buffer encoded;
         if (zxid == 1) {
