@@ -33,6 +33,7 @@
 #include "node/node.h"
 #include "quorum/quorum.h"
 #include "state/state.h"
+#include "storage/founding.h"
 #include "storage/log.h"
 #include "storage/log_reader.h"
 #include "storage/recovery.h"
