@@ -34,10 +34,15 @@ Result<void> Core::start() {
     now_us_ = started_us_ = last_turn_us_ = io_.now_us();
     local_.lead(clock_ms(), static_cast<uint64_t>(config_.tick_ms));
     node_number_ = config_.my_id > 0 ? static_cast<uint32_t>(config_.my_id) : 1;
-    Result<bool> there = anything_there(io_, config_.data_dir, log_directory());
-    if (!there) return there.error();
     Result<std::optional<StateRecord>> record = load_record(io_, config_.data_dir);
     if (!record) return record.error();
+    if (record->has_value()) {
+        Result<void> done =
+            finish_founding(io_, config_.data_dir, log_directory(), (*record)->ensemble);
+        if (!done) return done;
+    }
+    Result<bool> there = anything_there(io_, config_.data_dir, log_directory());
+    if (!there) return there.error();
     // A term of 0: the first start ended before there was a log.
     if (record->has_value() && !*there && (*record)->term > 0 && !(*record)->voteless)
         return Error{.text = config_.data_dir + ": there are vote.1 and vote.2, but neither a log "
@@ -52,6 +57,11 @@ Result<void> Core::start() {
     clock_us_ = 1;
     if (record->has_value()) {
         record_ = **record;
+        if (config_.force_new_ensemble)
+            if (Result<void> done = found_anew(); !done) return done;
+    } else if (config_.force_new_ensemble) {
+        return Error{.text = config_.data_dir + ": there is nothing here to found a new ensemble "
+                                                "with, as --force-new-ensemble wants it"};
     } else if (several()) {
         start_blank();
         open_links();
@@ -220,6 +230,7 @@ bool Core::turn() {
     notice_leader();
     apply_committed();
     // Not before: the writes of a client's queue are answered in their order.
+    if (log_->cut_needed() && links_ != nullptr) log_->wait_for_room();
     if (log_->cut_needed() && state_->zxid() == log_->durable_zxid()) cut_back_log();
     take_barriers();
     if (!waiting_.empty()) resume_waiting();
@@ -345,6 +356,7 @@ void Core::clocks() {
     tell_heard();
     if (links_ != nullptr) tell_digests();
     check_grace();
+    if (links_ != nullptr) tell_room();
     if (rules_cut_ && !log_->full() && quorum_->may_append()) {
         rules_cut_ = false;
         propose_rules();

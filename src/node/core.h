@@ -33,6 +33,7 @@
 #include "node/node.h"
 #include "quorum/quorum.h"
 #include "state/state.h"
+#include "storage/founding.h"
 #include "storage/log.h"
 #include "storage/log_reader.h"
 #include "storage/recovery.h"
@@ -188,6 +189,20 @@ private:
     void peer_up(uint32_t peer);
     void peer_down(uint32_t peer);
 
+    // members.cc
+    Electorate configured_electorate() const;  // as the state has it, or the file
+    Electorate electorate() const;             // as the log has it
+    void note_membership(const Entry& entry);
+    void note_tail();
+    void follow_members();
+    void tell_of_members() const;
+    void start_alone();
+    Result<void> check_alone() const;
+    Result<void> found_anew();
+    bool is_ready(uint32_t member) const;
+    void propose_reconfig(const Origin& origin, int64_t session, Bytes ids, Bytes body);
+    void change_members();
+
     // catch_up.cc
     struct Outgoing {
         std::unique_ptr<SnapshotSender> sender;
@@ -207,18 +222,6 @@ private:
     void receive_snapshot();
     void install(SnapshotReceiver& receiver);
     bool catch_up_done(uint64_t ticket, const DiskResult& result);
-    // members.cc
-    Electorate configured_electorate() const;
-    void note_membership(const Entry& entry);
-    void note_tail();
-    void follow_members();
-    void tell_of_members() const;
-    void start_alone();
-    Result<void> check_alone() const;
-    Result<void> found_anew();
-    bool is_ready(uint32_t member) const;
-    void propose_reconfig(const Origin& origin, int64_t session, Bytes ids, Bytes body);
-    void change_members();
 
     // agreement.cc
     void note_digest();
@@ -241,6 +244,8 @@ private:
     void send_forwards();
     bool take_forward(uint32_t peer, Bytes payload);
     void resume_forwards();
+    void tell_room();
+    bool full() const;
     void hear(Client& client);
     void tell_heard();
     bool take_heard(uint32_t peer, Bytes payload);
@@ -323,6 +328,7 @@ private:
         uint64_t seed = 0;
         uint64_t boot = 0;  // of its process; no two of a node have the same
         bool living = false;
+        bool full = false;  // its disk has no room
     };
     std::map<uint32_t, PeerStatus> statuses_;  // of linked peers
     std::set<uint32_t> allies_;                // linked, and of this ensemble
@@ -364,6 +370,7 @@ private:
     std::vector<std::unique_ptr<SnapshotReceiver>> old_receivers_;  // the disk is busy with them
     bool asking_ = false;
     bool snapshot_wanted_ = false;
+    bool told_full_ = false;
     uint64_t turn_barrier_ = 0;    // asked in this turn; 0: none
     uint64_t barrier_reached_ = 0;
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied

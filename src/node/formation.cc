@@ -77,12 +77,13 @@ void Core::tell_status(uint32_t peer) {
     out.u64(record_.seed);
     out.u64(boot_);
     out.boolean(living());
+    out.boolean(log_ != nullptr && log_->full());
     links_->end(peer);
 }
 
 bool Core::take_status(uint32_t peer, Bytes payload) {
     Reader in(payload);
-    PeerStatus status{.ensemble = in.u64(), .seed = in.u64(), .boot = in.u64(), .living = in.boolean()};
+    PeerStatus status{.ensemble = in.u64(), .seed = in.u64(), .boot = in.u64(), .living = in.boolean(), .full = in.boolean()};
     if (!in.ok()) return false;
     statuses_[peer] = status;
     consider(peer);
@@ -117,7 +118,7 @@ void Core::form() {
             failure_ = done.error();
         return take_part();
     }
-    Electorate voters = configured_electorate();
+    Electorate voters = electorate();
     bool all_here = voters.votes(node_number_);
     bool all_fresh = record_.ensemble != 0 && all_here;
     voters.each([&](uint32_t id) {
@@ -151,7 +152,7 @@ bool Core::take_form(uint32_t peer, Bytes payload) {
     uint64_t ensemble = in.u64();
     uint64_t seed = in.u64();
     if (!in.ok() || ensemble == 0) return false;
-    if (peer != configured_electorate().voters.front()) {
+    if (peer != electorate().voters.front()) {
         LOG(warn, "server.%u wants to form an ensemble, but has not the lowest id of the voters "
                   "here: the servers' lines differ", peer);
         return true;

@@ -58,6 +58,10 @@ Electorate Core::configured_electorate() const {
     return electorate;
 }
 
+Electorate Core::electorate() const {
+    return log_ != nullptr ? quorum_->electorate() : configured_electorate();
+}
+
 // The entry was just appended or accepted: from here on it counts.
 void Core::note_membership(const Entry& entry) {
     if (entry.op != entry_op::membership) return;
@@ -103,7 +107,7 @@ void Core::tell_of_members() const {
 
 // An ensemble of one has nobody to wait for.
 void Core::start_alone() {
-    if (configured_electorate() != Electorate{.voters = {node_number_}, .outgoing = {}}) return;
+    if (electorate() != Electorate{.voters = {node_number_}, .outgoing = {}}) return;
     if (record_.ensemble == 0) {
         uint8_t chance[16];
         io_.random(chance);
@@ -118,12 +122,57 @@ void Core::start_alone() {
 
 // Without links a node can be the only voter, and nothing else.
 Result<void> Core::check_alone() const {
-    if (configured_electorate() == Electorate{.voters = {node_number_}, .outgoing = {}}) return {};
+    if (electorate() == Electorate{.voters = {node_number_}, .outgoing = {}}) return {};
     std::string text = text_of(state_->membership.members);
     return Error{.text = config_.data_dir + ": this is the data of server." +
                          std::to_string(node_number_) +
                          " of an ensemble, and the file has no servers' lines for one; put them "
                          "back, or say --force-new-ensemble if the others are lost for good"};
+}
+
+// The others are lost for good, says the operator, and so is what only they had. What is here goes
+// on under a new id, with this node as the only member: who comes back from the old ensemble is
+// turned away. Entries that were never agreed, as far as this node knows, may have been: they stay.
+Result<void> Core::found_anew() {
+    Result<Recovered> found = zk::recover(io_, {.data_directory = config_.data_dir,
+                                                .log_directory = log_directory(),
+                                                .ensemble = record_.ensemble,
+                                                .seed = record_.seed,
+                                                .birth = record_.birth,
+                                                .member = false,
+                                                .committed = 0});
+    if (!found) return found.error();
+    State& state = *found->state;
+    Position last = found->log.last;
+    ASSERT(last.zxid == state.zxid());
+    std::vector<Member> members;
+    if (several()) members.push_back(*own_member(config_));
+    for (Member& self : members) self.observer = false;
+    const Membership& now = state.membership;
+    if (text_of(now.members) == text_of(members) && !now.change && !record_.voteless) {
+        LOG(warn, "--force-new-ensemble: this node is alone already, and nothing is done");
+        return {};
+    }
+    uint8_t chance[8];
+    io_.random(chance);
+    uint64_t ensemble = load_u64(chance) | 1;
+    LOG(warn, "--FORCE-NEW-ENSEMBLE: THIS NODE ALONE IS A NEW ENSEMBLE, %016llx, WITH ALL UP TO "
+              "ZXID 0x%llx; what others had beyond is lost, and members of the old one, %016llx, "
+              "must come with empty directories. Its files are kept as replaced.*",
+        static_cast<unsigned long long>(ensemble), static_cast<unsigned long long>(last.zxid),
+        static_cast<unsigned long long>(record_.ensemble));
+    state.found_anew(std::move(members), io_.wall_ms());
+    Result<void> done = write_founding(io_, config_.data_dir, state, ensemble, last);
+    if (!done) return done;
+    record_.ensemble = ensemble;
+    record_.node = node_number_;
+    record_.term = std::max(record_.term, last.term);
+    record_.vote = 0;
+    record_.voteless = record_.distrusted = false;
+    record_.birth = record_.committed = last.zxid;
+    done = store_record(io_, config_.data_dir, record_);
+    if (!done) return done;
+    return finish_founding(io_, config_.data_dir, log_directory(), ensemble);
 }
 
 // ---- the leader's part of a change

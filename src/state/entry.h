@@ -36,10 +36,11 @@ namespace entry_op {
 inline constexpr int32_t no_op = 1000;           // a new leader's first entry; body empty
 inline constexpr int32_t rules = 1001;           // rules that change results; see rules.h
 inline constexpr int32_t attach_session = 1002;  // a client takes over its session again
-inline constexpr int32_t upgrade_session = 1006;  // a local session becomes everybody's; NewSession
-inline constexpr int32_t membership = 1003;      // who is in the ensemble; see membership.h
+inline constexpr int32_t upgrade_session = 1003;  // a local session becomes everybody's; NewSession
 inline constexpr int32_t readmit = 1004;         // a member's vote counts again: u32 id, u64 boot
-inline constexpr int32_t reconfig = 1005;        // a client's, with what the leader knows of nodes
+inline constexpr int32_t membership = 1005;      // who is in the ensemble; see membership.h
+inline constexpr int32_t refused = 1007;         // a request that found no room; body empty
+inline constexpr int32_t reconfig = 1006;        // a client's, with what the leader knows of nodes
 }  // namespace entry_op
 
 struct Entry {
