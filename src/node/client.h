@@ -70,6 +70,7 @@ public:
     bool read_only = false;      // served without a quorum
     bool changing = false;       // waits for a reconfig: its entry is not the last that it takes
     bool at_barrier = false;     // in Core's list of those whose queue begins with a sync
+    uint64_t barrier_passed = 0;  // by an entry of its own, though Core does not know of it yet
     uint32_t writes = 0;         // in the queue, that wait for their entry
     int64_t seen = 0;            // the zxid its connect request said
     int64_t session = 0;

@@ -292,6 +292,7 @@ private:
 
     // answers.cc
     void apply_committed();
+    void pass_barriers(const Entry& entry);
     void tell(const Entry& entry);
     void answer_origin(const Entry& entry, const Applied& applied);
     void answer_connect(Client& client, const Applied& applied);

@@ -413,7 +413,8 @@ void Core::check_grace() {
     if (clock_us_ - leaderless_us_ < grace_us) return;
     lost_quorum_ = true;
     for (auto& client : clients_)
-        if (client != nullptr && !client->gone && client->stage != Stage::fresh)
+        if (client != nullptr && !client->gone &&
+            (client->stage != Stage::fresh || (client->needs_leader && !config_.read_only_mode)))
             drop(*client, "this node has no quorum");
 }
 
