@@ -20,6 +20,7 @@ void Core::apply_committed() {
     if (snapshot_due_) end = std::min(end, std::max(log_->durable_zxid(), state_->zxid()));
     while (state_->zxid() < end) {
         Entry entry = log_->at(state_->zxid() + 1);
+        pass_barriers(entry);
         reply_.clear();
         Applied applied = state_->apply(entry, reply_);
         ++metrics_.commits;
@@ -29,6 +30,18 @@ void Core::apply_committed() {
         note_digest();
     }
     log_->release(state_->zxid());
+}
+
+// A write that was asked behind a sync comes into the log behind all that the sync is to see. So
+// when the write's turn has come, so has the sync's; and it must not be answered after the write.
+void Core::pass_barriers(const Entry& entry) {
+    if (entry.origin.node != node_number_) return;
+    Client* client = find_client(static_cast<ClientId>(entry.origin.request >> 32));
+    if (client == nullptr || client->attach != entry.origin.client) return;
+    while (!client->gone && !client->idle() && client->front().kind == PendingKind::sync) {
+        client->barrier_passed = client->front().barrier;
+        answer_queue(*client);
+    }
 }
 
 // Sends the entry's events. One event's packet is made once, however many wait for it.
@@ -153,7 +166,8 @@ void Core::answer_queue(Client& client) {
         if (pending.kind == PendingKind::write || pending.kind == PendingKind::close ||
             pending.kind == PendingKind::upgrade)
             return;
-        if (pending.kind == PendingKind::sync && pending.barrier > barrier_reached_) {
+        uint64_t reached = std::max(barrier_reached_, client.barrier_passed);
+        if (pending.kind == PendingKind::sync && pending.barrier > reached) {
             if (!client.at_barrier) at_barrier_.push_back(client.id);
             client.at_barrier = true;
             return;

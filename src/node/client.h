@@ -66,10 +66,11 @@ public:
     bool gone = false;           // closed; only its watches are left to forget
     bool heard = false;          // in Core's list of those whose session the leader is told of
     bool needs_leader = false;   // its next frame waits for one
-    bool changing = false;       // waits for a reconfig: its entry is not the last that it takes
     bool local = false;          // its session is known to this node alone; `slot` is in local_
     bool read_only = false;      // served without a quorum
+    bool changing = false;       // waits for a reconfig: its entry is not the last that it takes
     bool at_barrier = false;     // in Core's list of those whose queue begins with a sync
+    uint64_t barrier_passed = 0;  // by an entry of its own, though Core does not know of it yet
     uint32_t writes = 0;         // in the queue, that wait for their entry
     int64_t seen = 0;            // the zxid its connect request said
     int64_t session = 0;

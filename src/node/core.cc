@@ -65,8 +65,8 @@ Result<void> Core::start() {
     } else if (several()) {
         start_blank();
         open_links();
-        start_alone();
         metrics_.lookings = 1;
+        start_alone();
         return {};
     } else {
         uint8_t chance[16];
@@ -230,6 +230,7 @@ bool Core::turn() {
     notice_leader();
     apply_committed();
     // Not before: the writes of a client's queue are answered in their order.
+    if (log_->cut_needed() && links_ != nullptr) log_->wait_for_room();
     if (log_->cut_needed() && state_->zxid() == log_->durable_zxid()) cut_back_log();
     take_barriers();
     if (!waiting_.empty()) resume_waiting();
@@ -355,6 +356,7 @@ void Core::clocks() {
     tell_heard();
     if (links_ != nullptr) tell_digests();
     check_grace();
+    if (links_ != nullptr) tell_room();
     if (rules_cut_ && !log_->full() && quorum_->may_append()) {
         rules_cut_ = false;
         propose_rules();

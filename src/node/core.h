@@ -244,6 +244,8 @@ private:
     void send_forwards();
     bool take_forward(uint32_t peer, Bytes payload);
     void resume_forwards();
+    void tell_room();
+    bool full() const;
     void hear(Client& client);
     void tell_heard();
     bool take_heard(uint32_t peer, Bytes payload);
@@ -295,6 +297,7 @@ private:
 
     // answers.cc
     void apply_committed();
+    void pass_barriers(const Entry& entry);
     void tell(const Entry& entry);
     void answer_origin(const Entry& entry, const Applied& applied);
     void answer_connect(Client& client, const Applied& applied);
@@ -325,6 +328,7 @@ private:
         uint64_t seed = 0;
         uint64_t boot = 0;  // of its process; no two of a node have the same
         bool living = false;
+        bool full = false;  // its disk has no room
     };
     std::map<uint32_t, PeerStatus> statuses_;  // of linked peers
     std::set<uint32_t> allies_;                // linked, and of this ensemble
@@ -366,6 +370,7 @@ private:
     std::vector<std::unique_ptr<SnapshotReceiver>> old_receivers_;  // the disk is busy with them
     bool asking_ = false;
     bool snapshot_wanted_ = false;
+    bool told_full_ = false;
     uint64_t turn_barrier_ = 0;    // asked in this turn; 0: none
     uint64_t barrier_reached_ = 0;
     std::deque<std::pair<uint64_t, uint64_t>> barriers_;  // number, zxid that must be applied

@@ -77,12 +77,13 @@ void Core::tell_status(uint32_t peer) {
     out.u64(record_.seed);
     out.u64(boot_);
     out.boolean(living());
+    out.boolean(log_ != nullptr && log_->full());
     links_->end(peer);
 }
 
 bool Core::take_status(uint32_t peer, Bytes payload) {
     Reader in(payload);
-    PeerStatus status{.ensemble = in.u64(), .seed = in.u64(), .boot = in.u64(), .living = in.boolean()};
+    PeerStatus status{.ensemble = in.u64(), .seed = in.u64(), .boot = in.u64(), .living = in.boolean(), .full = in.boolean()};
     if (!in.ok()) return false;
     statuses_[peer] = status;
     consider(peer);

@@ -197,9 +197,38 @@ bool Core::take_forward(uint32_t peer, Bytes payload) {
         Entry entry;
         Bytes bytes = in.bytes(in.u32());
         if (!in.ok() || !decode(bytes, entry) || entry.origin.node != peer) return false;
-        propose(entry.origin, entry.session, entry.op, entry.ids, entry.body);
+        const Command* command = find_command(entry.op);
+        bool of_client = command != nullptr && command->kind == CommandKind::write;
+        if (log_->full() && of_client && !admitted_when_full(entry.op, entry.body)) {
+            ++metrics_.entries_refused_full;
+            propose(entry.origin, entry.session, entry_op::refused, {}, {});
+        } else {
+            propose(entry.origin, entry.session, entry.op, entry.ids, entry.body);
+        }
     }
     return true;
+}
+
+// ---- full disks
+
+// What counts is the leader's: a peer whose disk is full acknowledges nothing for a while.
+bool Core::full() const {
+    if (quorum_->role() == Role::leader) return log_->full();
+    auto leader = statuses_.find(quorum_->leader());
+    return leader != statuses_.end() && leader->second.full;
+}
+
+// A leader that has no room hands over to somebody who has.
+void Core::tell_room() {
+    if (log_->full() != told_full_) {
+        told_full_ = log_->full();
+        tell_status();
+    }
+    if (!log_->full() || !quorum_->may_append()) return;
+    std::set<uint32_t> unfit;
+    for (const auto& [peer, status] : statuses_)
+        if (status.full) unfit.insert(peer);
+    if (quorum_->transfer(unfit)) LOG(warn, "this node's disk is full; handing over");
 }
 
 void Core::resume_forwards() {
@@ -413,7 +442,8 @@ void Core::check_grace() {
     if (clock_us_ - leaderless_us_ < grace_us) return;
     lost_quorum_ = true;
     for (auto& client : clients_)
-        if (client != nullptr && !client->gone && client->stage != Stage::fresh)
+        if (client != nullptr && !client->gone &&
+            (client->stage != Stage::fresh || (client->needs_leader && !config_.read_only_mode)))
             drop(*client, "this node has no quorum");
 }
 

@@ -375,7 +375,7 @@ void Core::request_write(Client& client, Pending pending, Bytes body) {
     Err err = Err::ok;
     if (!State::well_formed(pending.op, body)) {
         err = Err::marshalling_error;
-    } else if (log_->full() && !admitted_when_full(pending.op, body)) {
+    } else if (full() && !admitted_when_full(pending.op, body)) {
         ++metrics_.entries_refused_full;
         err = Err::system_error;
     } else {

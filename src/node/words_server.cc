@@ -230,6 +230,7 @@ void Words::mntr_member() const {
     mntr_line("applied_zxid", core.state_->zxid());
     mntr_line("log_last_zxid", core.log_->last_zxid());
     mntr_line("log_durable_zxid", core.log_->durable_zxid());
+    mntr_line("digest_mismatches_count", metrics().digest_mismatches);
     mntr_line("links_up", core.links_->up().size());
     mntr_line("links_refused", core.links_->refused());
     if (mode() == Mode::leader) mntr_peers();

@@ -46,7 +46,10 @@ void Quorum::forget_votes() {
 }
 
 bool Quorum::electable() const {
-    return !voteless_ && electorate().votes(options_.self);
+    // By an entry that may yet be cut nobody leaves: it may be the only one with a log to win by.
+    return !voteless_ && std::any_of(configs_.begin(), configs_.end(), [&](const Config& config) {
+        return config.electorate.votes(options_.self);
+    });
 }
 
 void Quorum::tick(uint64_t now_us) {

@@ -29,6 +29,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -103,7 +104,8 @@ public:
 
     // Hands over to the voter that is furthest, when it has all; meanwhile nothing is appended.
     // Given up after an election's time. False: there is nobody.
-    bool transfer();
+    // `unfit`: to whom it is not handed over.
+    bool transfer(const std::set<uint32_t>& unfit = {});
     // Asks for a barrier, and gives its number. Numbers rise; one answer serves all before it.
     uint64_t ask_barrier();
 

@@ -347,12 +347,12 @@ void Quorum::after_commit() {
 
 // ---- handing over
 
-bool Quorum::transfer() {
+bool Quorum::transfer(const std::set<uint32_t>& unfit) {
     if (role_ != Role::leader) return false;
     uint32_t best = 0;
     for (const auto& [id, peer] : peers_) {
         bool able = peer.connected && !peer.voteless && peer.state == Stream::stream &&
-                    electorate().votes(id) && id != options_.self;
+                    electorate().votes(id) && id != options_.self && !unfit.contains(id);
         if (able && (best == 0 || peer.match > peers_[best].match)) best = id;
     }
     if (best == 0) return false;

@@ -39,6 +39,7 @@ inline constexpr int32_t attach_session = 1002;  // a client takes over its sess
 inline constexpr int32_t upgrade_session = 1003;  // a local session becomes everybody's; NewSession
 inline constexpr int32_t readmit = 1004;         // a member's vote counts again: u32 id, u64 boot
 inline constexpr int32_t membership = 1005;      // who is in the ensemble; see membership.h
+inline constexpr int32_t refused = 1007;         // a request that found no room; body empty
 inline constexpr int32_t reconfig = 1006;        // a client's, with what the leader knows of nodes
 }  // namespace entry_op
 

@@ -122,6 +122,7 @@ Applied State::apply(const Entry& entry, Buffer& reply) {
 
 Applied State::run(const Entry& entry, Buffer& reply) {
     switch (entry.op) {
+    case entry_op::refused: return {.err = Err::system_error};
     case entry_op::no_op:
     case entry_op::readmit: return {};
     case entry_op::rules: {

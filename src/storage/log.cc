@@ -351,6 +351,12 @@ void Log::release(uint64_t zxid) {
     window_.release(zxid);
 }
 
+void Log::wait_for_room() {
+    ASSERT(in_flight_ == 0);
+    cut_needed_ = false;
+    flush_retry_us_ = now_us_ + spare_retry_after_us;
+}
+
 void Log::cut_back(std::vector<Entry>& cut) {
     ASSERT(in_flight_ == 0);
     uint64_t keep = std::max({durable_zxid(), released_zxid(), committed_});

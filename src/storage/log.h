@@ -119,6 +119,8 @@ public:
     // Takes back what is neither durable nor committed; what is committed and not durable waits for
     // room. `cut` gets origin, session and op of each that is taken back; no views.
     void cut_back(std::vector<Entry>& cut);
+    // Instead: all of it waits for room. What was sent to others is not taken back.
+    void wait_for_room();
     const Error* fatal() const { return fatal_ ? &*fatal_ : nullptr; }
 
     // A batch is on its way to the disk, and since when.

@@ -113,7 +113,7 @@ bool known(int32_t op) {
     if (op == static_cast<int32_t>(Op::create_session) || op == entry_op::no_op ||
         op == static_cast<int32_t>(Op::close_session) || op == entry_op::rules ||
         op == entry_op::attach_session || op == entry_op::membership ||
-        op == entry_op::readmit || op == entry_op::upgrade_session || op == entry_op::reconfig)
+        op == entry_op::readmit || op == entry_op::refused || op == entry_op::upgrade_session || op == entry_op::reconfig)
         return true;
     const Command* command = find_command(op);
     return command != nullptr && command->write != nullptr;

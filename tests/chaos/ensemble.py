@@ -32,7 +32,8 @@ from cluster import Cluster, namespaces_work, run  # noqa: E402
 from faults import Faults  # noqa: E402
 from history import History  # noqa: E402
 
-PATIENCE = 8.0      # within that time writes go on where a majority can talk
+PATIENCE = 4.0      # within that time writes go on where a majority can talk
+HEALING = 8.0       # within that time writes go on when all is healed
 RECOVERY = 25.0     # within that time all nodes serve and agree when all is healed
 
 
@@ -87,7 +88,7 @@ class Trial:
         if options.faults:
             self.faults.only(options.faults.split(","))
         self.programs = []
-        self.outages = []   # (seconds, text) from a fault to the first write behind it
+        self.gaps = []      # of each round: the longest time without a write, and why
 
     def say(self, text):
         line = f"{time.strftime('%H:%M:%S')} {time.monotonic() - self.began:8.3f} {text}"
@@ -153,25 +154,25 @@ class Trial:
 
     def one_round(self, wanted):
         self.world.ill = True
+        began = time.monotonic()
         faults = []
         try:
             for _ in wanted:
                 fault = self.faults.next()
                 self.say(f"fault: {fault.text}, for {fault.seconds:.2f} s")
                 faults.append(fault)
-            began = time.monotonic()
-            goes_on = len(faults) == 1 and faults[0].majority
             self.pause(max(fault.seconds for fault in faults))
-            if goes_on and time.monotonic() - began > PATIENCE:
-                if self.history.writes_since(began + 0.01) == 0:
-                    self.history.complain(f"no write in {time.monotonic() - began:.1f} s of: "
-                                          f"{faults[0].text}")
         finally:
             for fault in reversed(faults):
                 fault.heal()
             healed = time.monotonic()
             self.say("healed")
         self.await_writes(healed, faults)
+        gap = self.history.longest_gap(began, time.monotonic())
+        self.gaps.append((gap, ", ".join(fault.text for fault in faults)))
+        if len(faults) == 1 and faults[0].majority and gap > PATIENCE:
+            self.history.complain(f"no write for {gap:.1f} s though a majority could talk: "
+                                  f"{faults[0].text}")
         self.world.healed_at = time.monotonic()
         self.world.ill = False
 
@@ -179,9 +180,9 @@ class Trial:
         """Whatever happened: soon after it is over, writes go on."""
         while self.history.writes_since(healed) == 0:
             self.look_for_deaths()
-            if time.monotonic() - healed > PATIENCE:
+            if time.monotonic() - healed > HEALING:
                 text = ", ".join(fault.text for fault in faults)
-                self.history.complain(f"no write within {PATIENCE:.0f} s after: {text}\n" +
+                self.history.complain(f"no write within {HEALING:.0f} s after: {text}\n" +
                                       self.tails(4))
                 return
             time.sleep(0.01)
@@ -195,6 +196,14 @@ class Trial:
                 node.wanted_down = True
             self.history.complain(f"node {node.number} ended by itself, status "
                                   f"{node.process.returncode}:\n" + node.said()[-1500:])
+
+    def look_for_words(self):
+        """What no node may ever have to say of itself."""
+        for number, node in self.cluster.nodes.items():
+            for line in node.said().splitlines():
+                if re.search(r"states? differs? |ASSERT|another ensemble|makes no sense|bad frame", line):
+                    self.history.complain(f"node {number} said: {line}")
+                    break
 
     def check_old_registers(self):
         """Those whose period is over, and with it all that could still be under way to them."""
@@ -223,6 +232,7 @@ class Trial:
             if program.is_alive():
                 self.history.complain(f"{program.name} hangs")
         self.look_for_deaths()
+        self.look_for_words()
         self.history.check()
         self.await_last_ephemerals()
         dumps = self.dumps()
@@ -387,13 +397,14 @@ class Trial:
 
     def report(self, rounds):
         counts = self.history.counts
-        gap = self.history.longest_gap(self.world.began, time.monotonic())
+        gap, why = max(self.gaps, default=(0.0, "no fault"))
         print(f"{rounds} rounds of faults, {counts['writes acknowledged']} writes acknowledged, "
               f"{self.history.checked} operations checked for linearizability, of "
               f"{self.history.unknown} the fate is unknown; {counts['connections lost']} connections "
               f"and {counts['sessions expired']} sessions lost, {counts['locks held']} locks held, "
               f"{counts['sessions left to die that died']} sessions died in time; longest time "
-              f"without a write {gap:.1f} s")
+              f"without a write {gap:.1f} s ({why})"
+              + (f"; {counts['writes refused']} writes refused" if counts["writes refused"] else ""))
 
 
 def carry_out(options):

@@ -1,10 +1,11 @@
 """What is done to the ensemble, one fault after the other or several at a time.
 
-A fault is a function that does it, and returns (text, seconds to wait, heal). `whole` says whether a
-majority that can talk stays: then writes must go on.
+Each function does it and returns a Fault: what it was, for how long, how it is healed, and whether a
+majority that can talk stays meanwhile; then writes must go on.
 """
 import os
 import random
+import shutil
 import time
 
 
@@ -29,8 +30,9 @@ class Faults:
             (7 if spaces else 0, self.split), (8 if spaces else 0, self.one_way_leader),
             (6 if spaces else 0, self.one_way), (4 if spaces else 0, self.flap),
             (5 if spaces else 0, self.bad_pair),
-            (7 if spaces and self.network.relay.nodes else 0, self.slow_links),
+            (7 if spaces and os.path.exists("/dev/net/tun") else 0, self.slow_links),
             (5 if cluster.memory_disks else 0, self.full_disk),
+            (4, self.lose_disk), (4, self.damage),
         ]
 
     def next(self):
@@ -117,6 +119,47 @@ class Faults:
 
     def stop_leader(self):
         return self.stop_one(self.leader())
+
+    def complete(self):
+        """All run, and all have their votes: one may lose what it has."""
+        words = [node.word("mntr", 0.3) if node.running() and not node.stopped else ""
+                 for node in self.cluster.nodes.values()]
+        return all("zk_voteless\t0" in word for word in words)
+
+    def lose_disk(self):
+        """A node comes back with nothing but its number."""
+        node = self.some()
+        if not self.complete():
+            return self.kill_one(node)
+        node.kill()
+        for name in os.listdir(node.data):
+            if name != "myid":
+                path = os.path.join(node.data, name)
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        return self.down(f"the disk of {node.number} lost", [node])
+
+    def damage(self):
+        """Bytes change in what a node wrote long ago: not at the log's end, which might be torn."""
+        node = self.some()
+        if not self.complete():
+            return self.kill_one(node)
+        node.kill()
+        names = sorted(os.listdir(node.data))
+        logs = [name for name in names if name.startswith("log.")][:-2]
+        snapshots = [name for name in names if name.startswith("snapshot.")
+                     and not name.endswith(".tmp")]
+        choice = self.chance.choice([names for names in (logs, snapshots) if names] or [[]])
+        if not choice:
+            return self.down(f"kill -9 of {node.number}", [node])
+        name = choice[-1]
+        with open(os.path.join(node.data, name), "r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            at = self.chance.randrange(size // 8, size // 2) if size > 64 else size // 2
+            file.seek(at)
+            old = file.read(4)
+            file.seek(at)
+            file.write(bytes(byte ^ 0x5a for byte in old))
+        return self.down(f"four bytes of {name} of {node.number} changed, at {at} of {size}", [node])
 
     def paused(self, nodes, seconds):
         for node in nodes:

@@ -42,7 +42,7 @@ class History:
 
     def longest_gap(self, begin, end):
         with self.lock:
-            times = [begin] + [at for at in self.writes if begin <= at <= end] + [end]
+            times = [begin] + sorted(at for at in self.writes if begin <= at <= end) + [end]
         return max(b - a for a, b in zip(times, times[1:]))
 
     def add(self, znode, began, ended, kind, argument, result):

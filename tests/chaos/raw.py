@@ -12,7 +12,7 @@ import time
 OPEN_ACL = struct.pack(">iii", 1, 31, 5) + b"world" + struct.pack(">i", 6) + b"anyone"
 CREATE, DELETE, EXISTS, GET, SET, CHILDREN, SYNC, PING, CLOSE = 1, 2, 3, 4, 5, 8, 9, 11, -11
 EPHEMERAL, SEQUENTIAL = 1, 2
-OK, NO_NODE, NODE_EXISTS, BAD_VERSION, NOT_EMPTY = 0, -101, -110, -103, -111
+SYSTEM_ERROR, OK, NO_NODE, NODE_EXISTS, BAD_VERSION, NOT_EMPTY = -1, 0, -101, -110, -103, -111
 EVENT_XID, PING_XID = -1, -2
 
 

@@ -104,10 +104,13 @@ constexpr Chapter chapters[] = {
     {.name = "links", .elections = 2, .entries = 1, .crashes = 0, .flaps = 1, .barriers = 0,
      .prevotes = false, .slow_votes = false, .slow_logs = false, .wipes = false,
      .start = Chapter::Start::led, .joint = false, .states = 400'000},
-    {.name = "figure8", .elections = 2, .entries = 0, .crashes = 1, .flaps = 0, .barriers = 0,
+    {.name = "figure8", .elections = 2, .entries = 0, .crashes = 0, .flaps = 0, .barriers = 0,
      .prevotes = false, .slow_votes = false, .slow_logs = true, .wipes = false,
      .start = Chapter::Start::figure8, .joint = false, .states = 400'000},
     {.name = "barriers", .elections = 2, .entries = 0, .crashes = 0, .flaps = 1, .barriers = 1,
+     .prevotes = false, .slow_votes = false, .slow_logs = false, .wipes = false,
+     .start = Chapter::Start::led, .joint = false, .states = 400'000},
+    {.name = "reads", .elections = 1, .entries = 1, .crashes = 0, .flaps = 0, .barriers = 1,
      .prevotes = false, .slow_votes = false, .slow_logs = false, .wipes = false,
      .start = Chapter::Start::led, .joint = false, .states = 400'000},
     {.name = "joint", .elections = 2, .entries = 1, .crashes = 1, .flaps = 0, .barriers = 0,
@@ -185,7 +188,7 @@ World Explorer::start() {
     std::array<Disk, size> disks;
     if (chapter_.start == Start::figure8) {
         // 1 led in term 1, then 3 with the voice of 2; neither reached anybody with its entry.
-        disks[0].vote = {.term = 1, .member = 1};
+        disks[0].vote = {.term = 2, .member = 0};
         disks[0].log = {{.term = 1}};
         disks[1].vote = {.term = 2, .member = 3};
         disks[2].vote = {.term = 2, .member = 3};

@@ -166,7 +166,10 @@ class Client:
         if xid is None:
             self.xid += 1
             xid = self.xid
-        self.send(struct.pack(">ii", xid, op) + body)
+        try:
+            self.send(struct.pack(">ii", xid, op) + body)
+        except ConnectionError:
+            return None, b""
         while True:
             answer = self.frame()
             if answer is None:
@@ -208,6 +211,11 @@ class Client:
 
     def ping(self):
         return self.call(PING, xid=-2)[0]
+
+    def lost(self):
+        """Pings until the server closes the connection."""
+        until(lambda: self.ping() is None, "the connection is closed")
+        return True
 
     def close(self):
         err = self.call(CLOSE)[0]
@@ -279,7 +287,7 @@ def test_mntr_of_each_role():
         assert m[3]["zk_observer_master_id"] == str(leader)
         for one in (1, 2, 3):
             assert m[one]["zk_quorum_size"] == "2"
-            assert int(m[one]["zk_cnt_election_time"]) >= 1
+            assert int(m[one]["zk_cnt_election_time"]) >= (1 if ZKD else 0)
             assert int(m[one]["zk_looking_count"]) >= 1
         told = m[leader]
         expect = {"zk_learners": "2", "zk_synced_followers": "1", "zk_synced_observers": "1",
@@ -295,6 +303,7 @@ def test_mntr_of_each_role():
             assert told["zk_committed_zxid"] == told["zk_applied_zxid"] == told["zk_log_last_zxid"]
             assert told["zk_elections_won"] == "1"
             # A peer that stands still lags, in entries and in time.
+            until(lambda: them.mntr(leader)["zk_3_peer_lag_entries"] == "0", "no lag of server 3")
             os.kill(them.processes[3].pid, signal.SIGSTOP)
             assert client.create("/more") == 0
             until(lambda: int(them.mntr(leader)["zk_3_peer_lag_ms"]) > 50, "server 3 lags")
@@ -369,7 +378,7 @@ def test_read_only_service():
         assert brief.close() == 0
         assert Client(them, 1, brief.session, brief.password, read_only=True).session in (None, 0)
         them.start(2)
-        assert moved.closed(), "there is a quorum again"
+        assert moved.lost(), "there is a quorum again"
         them.serving(1, 2)
         assert them.ask(1, "isro") == "rw"
         full = Client(them, 1, full.session, full.password, read_only=True)
@@ -386,7 +395,7 @@ def test_read_only_sessions_become_global():
         leave_alone(them)
         reader = Client(them, 1, read_only=True)
         them.start(2)
-        assert reader.closed()
+        assert reader.lost()
         them.serving(1, 2)
         assert them.mntr(1)["zk_local_sessions"] == "1"
         full = Client(them, 1, reader.session, reader.password)
@@ -405,9 +414,10 @@ def test_read_only_after_a_restart():
         them.start(1)
         until(lambda: them.mode(1) == "read-only", "server 1 serves read-only")
         reader = Client(them, 1, read_only=True)
-        assert reader.read_only and reader.get("/a") == (0, b"one")
+        # What zkd does not know to be agreed it does not show.
+        assert reader.read_only and reader.get("/a") in ((0, b"one"), (-101, b""))
         them.start(3)
-        assert reader.closed()
+        assert reader.lost()
         them.serving(1, 3)
 
 

@@ -71,6 +71,10 @@ if [ -e /usr/include/zookeeper/zookeeper.h ]; then
 else
     echo "C client: SKIPPED, libzookeeper-mt-dev is not installed"
 fi
+# Servers of its own, in an ensemble.
+if [ -n "$server" ]; then
+    part "roles and modes" "$here/modes.py" --zkd "$zkd" --port $((port + 20))
+fi
 if command -v java >/dev/null 2>&1 && [ -e /usr/share/java/zookeeper.jar ]; then
     part zkCli.sh "$here/zkcli_java.sh" "$address"
 else

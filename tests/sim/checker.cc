@@ -99,8 +99,9 @@ void Checker::arrived(Link& link) {
     Connection* connection = find(link);
     if (connection == nullptr || connection->raw) return;
     bool whole = false;
-    while (!connection->frame_ends.empty() && connection->frame_ends.front() <= link.ends[1].arrived) {
-        connection->frame_ends.pop_front();
+    auto& ends = connection->frame_ends;
+    while (!ends.empty() && ends.front() <= link.ends[1].arrived) {
+        ends.pop_front();
         whole = true;
     }
     if (!whole) return;
@@ -168,7 +169,8 @@ void Checker::accepted(Link& link) {
     auto [at, fresh] = by_attach_.insert({{link.node(), link.attach}, connection});
     // A node in no ensemble yet has no record to take its numbers from, and takes no session.
     bool blank = link.attach >> 32 == 0;
-    if (!fresh && !blank) story_.fail("link %u gets an attach number that was used before", link.number);
+    if (!fresh && !blank)
+        story_.fail("link %u gets an attach number that was used before", link.number);
     site_of(*connection).accepted.push_back(connection);
 }
 

@@ -225,7 +225,7 @@ ModelOutcome Model::apply(const Entry& entry) {
     changes_.clear();
     events_.clear();
     ModelOutcome outcome;
-    if (entry.op == entry_op::no_op) return outcome;
+    if (entry.op == entry_op::no_op || entry.op == entry_op::readmit) return outcome;
     if (entry.op == entry_op::rules) {
         uint32_t bits = Reader(entry.body).u32();
         skip_acl_ = (bits & 2) != 0;

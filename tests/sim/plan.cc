@@ -86,6 +86,28 @@ Config config_of(const Plan& plan, uint32_t number) {
     return config;
 }
 
+bool leave_out(Plan& plan, std::string_view kind) {
+    uint64_t* field = kind == "crash"       ? &plan.crash_every_us
+                      : kind == "full"      ? &plan.full_every_us
+                      : kind == "stall"     ? &plan.stall_every_us
+                      : kind == "wall"      ? &plan.wall_jump_every_us
+                      : kind == "drift"     ? &plan.drift_ppm_max
+                      : kind == "partition" ? &plan.partition_every_us
+                      : kind == "slow"      ? &plan.slow_link_every_us
+                      : kind == "reset"     ? &plan.resets_permille
+                      : kind == "log"       ? &plan.log_error_every_us
+                      : kind == "bulk"      ? &plan.bulk_errors_permille
+                      : kind == "sync"      ? &plan.slow_sync_permille
+                      : kind == "flip"      ? &plan.flip_percent
+                      : kind == "move"      ? &plan.move_percent
+                                            : nullptr;
+    if (kind == "purge") field = &plan.config.purge_interval_ms;
+    if (kind == "noise") return plan.hostile = false, true;
+    if (field == nullptr) return false;
+    *field = 0;
+    return true;
+}
+
 Plan make_plan(Chance& chance, uint32_t shape) {
     Plan plan;
     Chance beside = chance.fork();

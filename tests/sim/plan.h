@@ -1,7 +1,9 @@
-// plan.h -- what one seed's world is like: how many machines, settings of the servers, and how unkind
-// everything is.
+// plan.h -- what one seed's world is like: how many machines, settings of the servers, and how
+// unkind everything is.
 
 #pragma once
+
+#include <string_view>
 
 #include "chance.h"
 #include "wire/options.h"
@@ -53,6 +55,8 @@ struct Plan {
 
 // `shape`: how many nodes; 0: as chance has it.
 Plan make_plan(Chance& chance, uint32_t shape);
+// Takes one kind of trouble away: "crash", "full", "stall", ... False: there is no such kind.
+bool leave_out(Plan& plan, std::string_view kind);
 // What machine `number` is told.
 Config config_of(const Plan& plan, uint32_t number);
 

@@ -4,7 +4,8 @@
 //     sim [--seeds N] [--first K]     N worlds; the seeds of seeds.txt, which once failed, first
 //     sim --seed K [--verbose]        one world; --verbose prints every step of it
 //
-// With --nodes N all worlds have N voters, whatever the seed says.
+// With --nodes N all worlds have N voters, whatever the seed says (0: as it says; if not given, 1).
+// With --without KIND they lack one kind of trouble; plan.cc has the kinds.
 //
 // A world that breaks a rule is run again with words, and its last steps are printed. The same seed
 // gives the same world: every so many are run twice and compared.
@@ -31,6 +32,7 @@ struct Arguments {
     uint64_t first = 1;
     uint64_t seed = 0;
     uint64_t nodes = 1;
+    std::vector<std::string_view> without = {};
     bool one = false;
     bool verbose = false;
     std::string kept = "tests/sim/seeds.txt";
@@ -40,7 +42,7 @@ struct Arguments {
 struct Now {
     Story* story = nullptr;
     uint64_t seed = 0;
-    uint32_t nodes = 0;
+    World::Shape shape = {};
     char** argv = nullptr;
 };
 Now now;
@@ -67,12 +69,18 @@ void sink(LogLevel level, std::string_view text) {
         _exit(1);
     }
     std::string seed = std::to_string(now.seed);
-    std::string nodes = std::to_string(now.nodes);
+    std::string nodes = std::to_string(now.shape.nodes);
     char option[] = "--seed";
     char shape[] = "--nodes";
-    char* arguments[] = {now.argv[0], option, seed.data(), shape, nodes.data(), nullptr};
+    std::vector<char*> arguments = {now.argv[0], option, seed.data(), shape, nodes.data()};
+    std::deque<std::string> words;
+    for (std::string_view kind : now.shape.without) {
+        arguments.push_back(words.emplace_back("--without").data());
+        arguments.push_back(words.emplace_back(kind).data());
+    }
+    arguments.push_back(nullptr);
     fflush(stdout);
-    execv("/proc/self/exe", arguments);
+    execv("/proc/self/exe", arguments.data());
 }
 
 struct Ran {
@@ -86,7 +94,7 @@ Ran run_world(uint64_t seed, bool words, bool aloud) {
     now.story = &story;
     now.seed = seed;
     log_set_level(words || aloud ? LogLevel::debug : LogLevel::error);
-    World world(seed, now.nodes, story);
+    World world(seed, now.shape, story);
     world.run();
     if (words && story.failed()) print_failure(seed, story, story.failure());
     now.story = nullptr;
@@ -137,6 +145,13 @@ int run_many(const Arguments& arguments) {
     return failed == 0 ? 0 : 1;
 }
 
+bool without(Arguments& arguments, int& i, int argc, char** argv) {
+    Plan plan;
+    if (i + 1 >= argc || !leave_out(plan, argv[i + 1])) return false;
+    arguments.without.push_back(argv[++i]);
+    return true;
+}
+
 bool parse(int argc, char** argv, Arguments& arguments) {
     for (int i = 1; i < argc; ++i) {
         std::string_view word = argv[i];
@@ -148,6 +163,7 @@ bool parse(int argc, char** argv, Arguments& arguments) {
         bool good = word == "--seeds"   ? number(arguments.seeds)
                     : word == "--first" ? number(arguments.first)
                     : word == "--nodes" ? number(arguments.nodes)
+                    : word == "--without" ? without(arguments, i, argc, argv)
                     : word == "--seed"  ? (arguments.one = true, number(arguments.seed))
                     : word == "--verbose" ? (arguments.verbose = true)
                                           : false;
@@ -161,11 +177,13 @@ bool parse(int argc, char** argv, Arguments& arguments) {
 int main(int argc, char** argv) {
     Arguments arguments;
     if (!parse(argc, argv, arguments)) {
-        fprintf(stderr, "usage: sim [--seeds N] [--first K] | --seed K [--verbose]; --nodes N\n");
+        fprintf(stderr,
+                "usage: sim [--seeds N] [--first K] | --seed K [--verbose]\n"
+                "       beside that: --nodes N, --without KIND\n");
         return 2;
     }
     now.argv = argv;
-    now.nodes = static_cast<uint32_t>(arguments.nodes);
+    now.shape = {.nodes = static_cast<uint32_t>(arguments.nodes), .without = arguments.without};
     log_set_sink(sink);
     if (!arguments.one) return run_many(arguments);
     Ran ran = run_world(arguments.seed, true, arguments.verbose);

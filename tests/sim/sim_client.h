@@ -2,7 +2,8 @@
 //
 // Owns its side of one session and of one connection at a time. What it sends are real bytes, and
 // it takes answers apart only as far as a client must: session, password, zxid, watches to set
-// again. When a server is gone or says nothing it goes on to the next one. Whether answers are right is the checker's business.
+// again. When a server is gone or says nothing it goes on to the next one. Whether answers are
+// right is the checker's business.
 
 #pragma once
 

@@ -4,10 +4,20 @@
 
 namespace zk::sim {
 
-World::World(uint64_t seed, uint32_t shape, Story& story)
+namespace {
+
+Plan plan_of(Chance& chance, const World::Shape& shape) {
+    Plan plan = make_plan(chance, shape.nodes);
+    for (std::string_view kind : shape.without) leave_out(plan, kind);
+    return plan;
+}
+
+}  // namespace
+
+World::World(uint64_t seed, const Shape& shape, Story& story)
     : story_(story),
       chance_(seed),
-      plan_(make_plan(chance_, shape)),
+      plan_(plan_of(chance_, shape)),
       truth_(story),
       agreement_(story, queue_, truth_),
       checker_(story, queue_, truth_, agreement_, plan_),

@@ -1,8 +1,8 @@
 // world.h -- one seed's world from its first moment to its last.
 //
 // Owns everything of a run. First comes a time with faults, drawn by plan.h: crashes, cut and slow
-// ways, full disks, failing syncs, stalls, clocks that jump and drift. Then all faults end, and what
-// must hold in the end is looked at:
+// ways, full disks, failing syncs, stalls, clocks that jump and drift. Then all faults end, and
+// what must hold in the end is looked at:
 //
 //     faults --> calm: somebody leads, every client is answered
 //            --> silence: every silent session expires
@@ -22,8 +22,11 @@ namespace zk::sim {
 
 class World {
 public:
-    // `shape`: how many nodes; 0: as the seed has it.
-    World(uint64_t seed, uint32_t shape, Story& story);
+    struct Shape {
+        uint32_t nodes = 0;                          // 0: as the seed has it
+        std::vector<std::string_view> without = {};  // kinds of trouble; see plan.h
+    };
+    World(uint64_t seed, const Shape& shape, Story& story);
     ~World();
 
     void run();

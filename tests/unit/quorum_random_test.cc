@@ -184,8 +184,8 @@ void storms(uint32_t size, int count, int steps) {
         CHECK(agreed);
         if (!agreed) return;
     }
-    MESSAGE(size << " members from ZKD_SEED=" << from << ": " << committed << " entries committed in "
-                 << terms << " terms");
+    MESSAGE(size << " members from ZKD_SEED=" << from << ": " << committed
+                 << " entries committed in " << terms << " terms");
 }
 
 }  // namespace

@@ -84,10 +84,11 @@ TEST_CASE("what is agreed is what a majority of each set has") {
 
 TEST_CASE("an electorate names each voter once") {
     std::vector<uint32_t> named;
-    Electorate{.voters = {2, 3}, .outgoing = {1, 2}}.each([&](uint32_t id) { named.push_back(id); });
+    Electorate joint{.voters = {2, 3}, .outgoing = {1, 2}};
+    joint.each([&](uint32_t id) { named.push_back(id); });
     CHECK(named == std::vector<uint32_t>{2, 3, 1});
-    CHECK(Electorate{.voters = {2, 3}, .outgoing = {1, 2}}.votes(1));
-    CHECK_FALSE(Electorate{.voters = {2, 3}, .outgoing = {1, 2}}.votes(4));
+    CHECK(joint.votes(1));
+    CHECK_FALSE(joint.votes(4));
 }
 
 TEST_CASE("a message has these bytes") {
