@@ -34,6 +34,10 @@ Status op_get_acl(Shell& shell, const Args& args);
 Status op_set_acl(Shell& shell, const Args& args);
 Status op_whoami(Shell& shell, const Args& args);
 
+// members.cc: who is in the ensemble.
+Status op_config(Shell& shell, const Args& args);
+Status op_reconfig(Shell& shell, const Args& args);
+
 // session_commands.cc: the session, its watches, and the shell itself.
 Status op_add_watch(Shell& shell, const Args& args);
 Status op_remove_watches(Shell& shell, const Args& args);

@@ -63,6 +63,20 @@ constexpr std::array remove_watches_options = {
     OptionRow{.name = "l", .value = "", .help = "accepted for zkCli.sh's sake"},
 };
 
+constexpr std::array config_options = {
+    with_stat,
+    with_watch,
+    OptionRow{.name = "c", .value = "", .help = "as a list of servers for clients"},
+};
+constexpr std::array reconfig_options = {
+    with_stat,
+    OptionRow{.name = "v", .value = "version", .help = "only if this, in hex, is the version"},
+    OptionRow{.name = "file", .value = "path", .help = "all members, from a file"},
+    OptionRow{.name = "members", .value = "lines", .help = "all members, with commas between"},
+    OptionRow{.name = "add", .value = "lines", .help = "who joins, or changes role or address"},
+    OptionRow{.name = "remove", .value = "ids", .help = "who leaves"},
+};
+
 constexpr std::array rows = {
     Command{.name = "addWatch",
             .words = "path",
@@ -88,6 +102,14 @@ constexpr std::array rows = {
             .words_min = 0,
             .words_max = 0,
             .run = op_close},
+    Command{.name = "config",
+            .words = "",
+            .summary = "show who is in the ensemble, and the version of that",
+            .options = config_options,
+            .examples = "config\nconfig -c",
+            .words_min = 0,
+            .words_max = 0,
+            .run = op_config},
     Command{.name = "connect",
             .words = "[host:port,...[/chroot]]",
             .summary = "end the session and start one elsewhere",
@@ -209,6 +231,15 @@ constexpr std::array rows = {
             .words_min = 0,
             .words_max = 0,
             .run = op_quit},
+    Command{.name = "reconfig",
+            .words = "",
+            .summary = "change who is in the ensemble; show what came of it",
+            .options = reconfig_options,
+            .examples = "reconfig -add 'server.4=zk4:2888:3888;2181' -remove 2\n"
+                        "reconfig -v 100000002 -remove 3,4",
+            .words_min = 0,
+            .words_max = 0,
+            .run = op_reconfig},
     Command{.name = "redo",
             .words = "cmdno",
             .summary = "run a command of the history again",

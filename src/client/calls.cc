@@ -122,6 +122,14 @@ Call add_watch(std::string_view path, AddWatchMode mode) {
 Call remove_watches(std::string_view path, WatcherType type) {
     return path_number(Op::remove_watches, path, static_cast<int32_t>(type));
 }
+Call reconfig(const Reconfig& wanted) {
+    Call made{.op = Op::reconfig, .body = {}};
+    encode(made.body, ReconfigRequest{.joining = wanted.joining,
+                                      .leaving = wanted.leaving,
+                                      .members = wanted.members,
+                                      .config_version = wanted.version});
+    return made;
+}
 Call who_am_i() { return Call{.op = Op::who_am_i, .body = {}}; }
 
 }  // namespace call

@@ -50,6 +50,14 @@ Call get_ephemerals(std::string_view prefix);                               // t
 Call get_all_children_number(std::string_view path);                        // number
 Call add_watch(std::string_view path, AddWatchMode mode);
 Call remove_watches(std::string_view path, WatcherType type);
+// Parts that are not asked for stay without data().
+struct Reconfig {
+    std::string_view joining;
+    std::string_view leaving;
+    std::string_view members;
+    int64_t version = -1;  // -1: whichever it is
+};
+Call reconfig(const Reconfig& wanted);                                      // Data
 Call who_am_i();                                                            // identities
 
 }  // namespace call

@@ -206,7 +206,8 @@ void Core::change_members() {
         follow_members();
     if (!now.members.empty() && !now.change) return;
     bool turn = quorum_->may_append() && !quorum_->wants_first_entry() &&
-                quorum_->electorate_zxid() <= state_->zxid() && !log_->cut_needed();
+                quorum_->electorate_zxid() <= state_->zxid() && !log_->cut_needed() &&
+                !log_->full();
     if (!turn) return;
     MembershipEntry entry;
     Origin origin;

@@ -272,7 +272,7 @@ std::vector<uint32_t> decode_ready(Reader& in) {
 Err write_reconfig(Write& call, Reader& body) {
     State& state = call.state;
     if (!state.rules.reconfig) return Err::reconfig_disabled;
-    if (Err err = call.session == 0 ? Err::session_expired : Err::ok; err != Err::ok) return err;
+    if (call.session == 0 && call.entry.session != 0) return Err::session_expired;
     const Membership& now = state.membership;
     if (now.members.empty()) return Err::unimplemented;
     std::vector<uint32_t> ready;

@@ -8,9 +8,11 @@ import argparse
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -21,7 +23,7 @@ from kazoo.exceptions import (BadArgumentsError, BadVersionError, ConnectionLoss
 
 SUPER = "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
 ZKD = None
-BASE = 22100
+BASE = 24000 + os.getpid() % 70 * 80
 
 
 class Server:
@@ -45,7 +47,7 @@ class Server:
         words = {"dataDir": self.home + "/data", "tickTime": "1000", "initLimit": "10",
                  "syncLimit": "5", "standaloneEnabled": "false", "reconfigEnabled": "true",
                  "DigestAuthenticationProvider.superDigest": SUPER,
-                 "4lw.commands.whitelist": "*", "logLevel": "debug"}
+                 "4lw.commands.whitelist": "*"}
         words.update(settings)
         words.update({f"server.{id}": text for id, text in lines.items()})
         with open(self.home + "/zk.conf", "w") as file:
@@ -109,7 +111,7 @@ class Ensemble:
     def client(self, *numbers, admin=True):
         hosts = ",".join(self.servers[n].address for n in numbers or self.servers)
         client = KazooClient(hosts=hosts, timeout=8, randomize_hosts=False)
-        client.start(6)
+        client.start(20)
         if admin:
             client.add_auth("digest", "super:test")
         self.clients.append(client)
@@ -136,7 +138,6 @@ class Ensemble:
 
 
 def word(address, letters):
-    import socket
     host, port = address.split(":")
     with socket.create_connection((host, int(port)), timeout=2) as link:
         link.sendall(letters.encode())
@@ -199,7 +200,6 @@ def test_the_first_membership_is_that_of_the_file():
         assert stat.version == -1 and stat.czxid == 0 and stat.aversion == -1, stat
         data, _ = zk.get("/zookeeper/config")
         assert data.decode().split("\n")[0] == "server.1=" + Server.line(1)
-        assert all.servers[1].said().count("warn") == 0 or True
 
 
 def test_errors():
@@ -296,7 +296,6 @@ def test_the_leader_can_be_removed():
         # The one that is out serves on, and disturbs nobody.
         out = all.client(old)
         out.retry(out.set, "/a", b"2")
-        epoch = word(all.servers[new].address, "mntr")
         all.servers[old].stop(signal.SIGKILL)
         all.servers[old].start()
         until(lambda: all.role(old) in ("follower", "observer"))
@@ -305,7 +304,6 @@ def test_the_leader_can_be_removed():
         # And may come back.
         data, _ = reconfig(zk, joining(old))
         assert shown(data)[0] == "1 2 3"
-        del epoch
 
 
 def test_the_leader_answers_the_client_that_removes_it():
@@ -334,7 +332,6 @@ def test_all_members_at_once_and_addresses():
 
 def test_a_change_survives_the_leader_that_began_it():
     with Ensemble().form(3) as all:
-        import threading
         zk = all.client()
         for round in range(4):
             leader = all.leader()

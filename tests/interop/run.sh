@@ -58,6 +58,7 @@ part() {
 
 if /usr/bin/python3 -c 'import kazoo' 2>/dev/null; then
     part kazoo /usr/bin/python3 "$here/kazoo_recipes.py" --server "$address"
+    [ -n "$server" ] && part reconfig /usr/bin/python3 "$here/reconfig.py" --zkd "$zkd"
 else
     echo "kazoo: SKIPPED, python3-kazoo is not installed"
 fi

@@ -1,0 +1,107 @@
+// members.cc -- commands about who is in the ensemble: config, reconfig.
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "cli/handlers.h"
+#include "cli/print.h"
+#include "wire/options.h"
+
+namespace zk {
+
+namespace {
+
+constexpr size_t file_bytes_max = 1u << 20;
+
+// "version host:port,host:port": what a client's own list may be made of.
+std::string client_text(std::string_view lines) {
+    std::string version;
+    std::string servers;
+    while (!lines.empty()) {
+        size_t end = std::min(lines.find('\n'), lines.size());
+        std::string_view line = lines.substr(0, end);
+        lines.remove_prefix(std::min(end + 1, lines.size()));
+        size_t equals = line.find('=');
+        if (equals == line.npos) continue;
+        std::string_view key = line.substr(0, equals);
+        std::string_view value = line.substr(equals + 1);
+        if (key == "version") version = value;
+        Member member;
+        if (!key.starts_with("server.") || !read_member(value, member).empty()) continue;
+        if (!servers.empty()) servers += ',';
+        if (member.client_port == 0) continue;
+        servers += (member.client_address.empty() ? "0.0.0.0" : member.client_address) + ":" +
+                   std::to_string(member.client_port);
+    }
+    return version + " " + servers;
+}
+
+Status show_config(Shell& shell, const Args& args, Bytes body) {
+    std::optional<Data> got = decode_data(body);
+    if (!got) return shell.malformed();
+    std::string_view text = as_text(got->data);
+    shell.out_line(args.has("c") ? client_text(text) : std::string(text));
+    if (args.has("s")) shell.out(stat_text(got->stat));
+    return Status::ok;
+}
+
+Status show_committed(Shell& shell, const Args& args, Bytes body) {
+    if (shell.human()) shell.out_line("Committed new configuration:");
+    return show_config(shell, args, body);
+}
+
+Result<std::string> read_lines(const std::string& path) {
+    FILE* file = fopen(path.c_str(), "re");
+    if (file == nullptr) return Error{.text = path + ": " + strerror(errno), .code = errno};
+    std::string text(file_bytes_max + 1, '\0');
+    text.resize(fread(text.data(), 1, text.size(), file));
+    fclose(file);
+    if (text.size() > file_bytes_max) return Error{.text = path + ": too large for this"};
+    return text;
+}
+
+}  // namespace
+
+Status op_config(Shell& shell, const Args& args) {
+    return shell.send(args, call::get_data("/zookeeper/config", args.has("w")), show_config);
+}
+
+// What it may be joined by is what zkCli.sh allows: all anew, or some more and some less.
+Status op_reconfig(Shell& shell, const Args& args) {
+    call::Reconfig wanted;
+    const std::string* add = args.value("add");
+    const std::string* remove = args.value("remove");
+    const std::string* members = args.value("members");
+    const std::string* file = args.value("file");
+    bool whole = members != nullptr || file != nullptr;
+    bool some = add != nullptr || remove != nullptr;
+    if (!whole && !some) return shell.usage("one of -add, -remove, -members and -file is needed");
+    if (whole && some)
+        return shell.usage("Can't use -file or -members together with -add or -remove (mixing "
+                           "incremental and non-incremental modes is not allowed)");
+    if (members != nullptr && file != nullptr)
+        return shell.usage("Can't use -file and -members together (conflicting non-incremental "
+                           "modes)");
+    std::string lines;
+    if (file != nullptr) {
+        Result<std::string> read = read_lines(*file);
+        if (!read) return shell.complain(read.error().text, Status::usage);
+        lines = std::move(*read);
+    } else if (members != nullptr) {
+        lines = *members;
+    }
+    if (const std::string* text = args.value("v")) {
+        uint64_t version = 0;
+        char rest = 0;
+        if (sscanf(text->c_str(), "%16lx%c", &version, &rest) != 1)
+            return shell.usage("-v must be followed by a long (configuration version)");
+        wanted.version = static_cast<int64_t>(version);
+    }
+    if (add != nullptr) wanted.joining = *add;
+    if (remove != nullptr) wanted.leaving = *remove;
+    if (whole) wanted.members = lines;
+    return shell.send(args, call::reconfig(wanted), show_committed);
+}
+
+}  // namespace zk
