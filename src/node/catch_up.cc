@@ -205,7 +205,10 @@ void Core::receive_snapshot() {
         return;
     case SnapshotReceiver::Status::done: break;
     }
-    bool newer = receiver_->last().zxid > std::max(quorum_->committed(), state_->zxid());
+    // Where the log has come to have that entry meanwhile, what follows it may be acknowledged.
+    Position last = receiver_->last();
+    bool newer = last.zxid > std::max(quorum_->committed(), state_->zxid()) &&
+                 quorum_->terms().at(last.zxid) != last.term;
     if (newer && quorum_->role() != Role::leader) install(*receiver_);
     old_receivers_.push_back(std::move(receiver_));
 }

@@ -262,6 +262,7 @@ bool Core::mine(const Happening& happening) const {
 // What came over links goes first: it may say that more is committed, or who leads.
 void Core::hear_peers() {
     if (links_ == nullptr) return;
+    quorum_->set_now(clock_us_);
     links_->tick(clock_us_);
     for (const Happening& happening : taken_)
         if (mine(happening)) take_link(happening);

@@ -130,6 +130,7 @@ void Core::send_appends(uint32_t peer) {
         size_t bytes = 0;
         const LogPiece* older = nullptr;
         if (first <= log_->base().zxid && first <= log_->last_zxid()) {
+            if (!quorum_->window_open(peer)) return;
             older = older_entries(peer, first);
             if (older == nullptr) return;
         }
@@ -137,7 +138,7 @@ void Core::send_appends(uint32_t peer) {
             return older != nullptr ? older->entries.bytes_of(zxid) : log_->bytes_of(zxid);
         };
         uint64_t end = older != nullptr ? older->entries.last_zxid() : log_->last_zxid();
-        while (last < end && bytes < append_bytes_max) bytes += 4 + bytes_of(++last).size();
+        while (quorum_->window_open(peer) && last < end && bytes < append_bytes_max) bytes += 4 + bytes_of(++last).size();
         uint64_t before = older != nullptr ? older->before.term : log_->term_of(first - 1);
         Message message = quorum_->make_append(peer, last, bytes, before);
         Buffer& out = links_->begin(peer, FrameKind::append);

@@ -54,7 +54,8 @@ bool Quorum::electable() const {
 
 void Quorum::tick(uint64_t now_us) {
     ASSERT(now_us >= now_us_);
-    bool first = now_us_ == 0;
+    bool first = !ticked_;
+    ticked_ = true;
     now_us_ = now_us;
     if (role_ == Role::leader) return tick_leader();
     if (first) {

@@ -78,7 +78,9 @@ class Quorum {
 public:
     Quorum(const QuorumOptions& options, QuorumStart start);
 
-    // What happens. Times are of a clock that stands still while this node does.
+    // What happens. Times are of a clock that stands still while this node does. `set_now` before a
+    // turn's messages are told, `tick` when all are: then time-outs act.
+    void set_now(uint64_t now_us) { now_us_ = std::max(now_us_, now_us); }
     void tick(uint64_t now_us);
     void connected(uint32_t peer);
     void lost(uint32_t peer);
@@ -114,6 +116,8 @@ public:
     std::optional<Vote> vote_to_write();
     bool next_message(Message& message);
     bool wants_append(uint32_t peer) const;
+    // Are entries to go with it? If not, only how far the others are.
+    bool window_open(uint32_t peer) const;
     // The entries from next(peer) to `last`, of so many bytes; next(peer) - 1: none.
     // `term_before`: of the entry before the first, if it is before the base of the terms.
     Message make_append(uint32_t peer, uint64_t last, uint64_t bytes, uint64_t term_before = 0);
@@ -210,6 +214,7 @@ private:
     QuorumOptions options_;
     uint64_t random_;
     uint64_t now_us_ = 0;
+    bool ticked_ = false;
 
     Role role_ = Role::follower;
     Vote vote_;

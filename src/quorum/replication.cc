@@ -149,7 +149,8 @@ Accepted Quorum::accept(const Message& append, std::span<const uint64_t> terms) 
     }
     matched_ = std::max(matched_, last);
     learn_commit(append.commit);
-    acknowledge(terms.empty());
+    // What brought nothing new has its answer at once; the rest when it is on the disk.
+    acknowledge(result.first > last);
     return result;
 }
 
@@ -243,6 +244,10 @@ bool Quorum::wants_append(uint32_t peer) const {
     }
     bool entries = to->next <= terms_.last() && to->in_flight_bytes < options_.window_bytes;
     return entries || to->commit_sent < std::min(committed_, to->next - 1);
+}
+
+bool Quorum::window_open(uint32_t peer) const {
+    return progress(peer)->in_flight_bytes < options_.window_bytes;
 }
 
 Message Quorum::make_append(uint32_t peer, uint64_t last, uint64_t bytes, uint64_t term_before) {
