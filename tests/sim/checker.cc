@@ -6,6 +6,7 @@
 
 #include "state/acl.h"
 #include "state/commands.h"
+#include "state/membership.h"
 
 namespace zk::sim {
 
@@ -24,6 +25,15 @@ std::string ip_text(const Address& from) {
     std::string text;
     for (size_t i = 12; i < 16; ++i) text += (i > 12 ? "." : "") + std::to_string(from.ip[i]);
     return text;
+}
+
+// A reconfig's entry has before the request what its leader knew.
+bool asks_for(const Request& request, const Entry& entry) {
+    if (entry.op != entry_op::reconfig)
+        return request.op == entry.op && request.body == as_text(entry.body);
+    Reader in(entry.body);
+    decode_ready(in);
+    return request.op == static_cast<int32_t>(Op::reconfig) && request.body == as_text(in.rest());
 }
 
 }  // namespace
@@ -322,7 +332,9 @@ void Checker::match(Connection& connection, const Logged& logged) {
     for (; connection.matched < end; ++connection.matched) {
         Request& request = connection.requests[connection.matched - connection.answered];
         if (request.kind != RequestKind::write && request.kind != RequestKind::close) continue;
-        bool same = request.op == entry.op && request.body == as_text(entry.body);
+        bool same = asks_for(request, entry);
+        bool refused = entry.op == entry_op::refused && queue_.now_us() < full_until_us_;
+        same = same || (refused && request.kind == RequestKind::write);
         if (!same && queue_.now_us() < full_until_us_) continue;
         if (!same)
             return fail(connection, "its entry is not what it asked next",
@@ -335,7 +347,7 @@ void Checker::match(Connection& connection, const Logged& logged) {
         decode(entry.ids, identities);
         Who whose;
         for (const Identity& one : identities) whose.emplace_back(one.scheme, one.id);
-        if (request.kind == RequestKind::write && whose != who(connection, request.proofs))
+        if (request.kind == RequestKind::write && !refused && whose != who(connection, request.proofs))
             fail(connection, "its entry has other identities than it had when it asked");
         return;
     }

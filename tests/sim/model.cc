@@ -7,6 +7,7 @@
 
 #include "state/acl.h"
 #include "state/commands.h"
+#include "state/membership.h"
 
 namespace zk::sim {
 
@@ -226,6 +227,13 @@ ModelOutcome Model::apply(const Entry& entry) {
     events_.clear();
     ModelOutcome outcome;
     if (entry.op == entry_op::no_op || entry.op == entry_op::readmit) return outcome;
+    if (entry.op == entry_op::refused)
+        return {.err = Err::system_error, .moved = false, .reply = ""};
+    if (entry.op == entry_op::membership) {
+        name_members(entry);
+        fire();
+        return outcome;
+    }
     if (entry.op == entry_op::rules) {
         uint32_t bits = Reader(entry.body).u32();
         skip_acl_ = (bits & 2) != 0;
@@ -246,7 +254,8 @@ ModelOutcome Model::apply(const Entry& entry) {
         std::vector<Identity> identities;
         bool good = decode(entry.ids, identities);
         ASSERT(good);
-        Write write{.entry = entry, .who = {}, .op = static_cast<Op>(entry.op), .in_multi = false};
+        Op op = entry.op == entry_op::reconfig ? Op::reconfig : static_cast<Op>(entry.op);
+        Write write{.entry = entry, .who = {}, .op = op, .in_multi = false};
         for (const Identity& identity : identities)
             write.who.emplace_back(identity.scheme, identity.id);
         Reader in(entry.body);
@@ -255,6 +264,23 @@ ModelOutcome Model::apply(const Entry& entry) {
     if (outcome.err != Err::ok) outcome.reply.clear();
     fire();
     return outcome;
+}
+
+// The ensemble's members are shown, not written: the version does not count.
+void Model::name_members(const Entry& entry) {
+    MembershipEntry named;
+    Reader in(entry.body);
+    decode(in, named);
+    ModelZnode* znode = find("/zookeeper/config");
+    if (!named.before.empty() || znode == nullptr) return;
+    znode->data = membership_text(named.members, entry.zxid);
+    znode->version = -1;
+    znode->mzxid = static_cast<int64_t>(entry.zxid);
+    znode->mtime = entry.time_ms;
+    changes_.push_back({.type = EventType::data_changed,
+                        .path = "/zookeeper/config",
+                        .acl = znode->acl,
+                        .parent_acl = {}});
 }
 
 ModelOutcome Model::apply_session(const Entry& entry) {

@@ -131,6 +131,7 @@ private:
 
     // model.cc
     ModelOutcome apply_session(const Entry& entry);
+    void name_members(const Entry& entry);
     ModelOutcome attach(const Entry& entry);
     ModelOutcome close(const Entry& entry);
     ModelOutcome reap(const Entry& entry);
