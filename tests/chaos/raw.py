@@ -73,12 +73,15 @@ class Session:
         self.connections = 0
         self.events = []      # (type, path) not looked at yet
         self.heard = 0.0      # when a server last answered
+        self.proven = 0.0     # when that was asked which the leader last saw of this session
+        self.closing = False
 
     # -- connection
 
     def connect_once(self, server):
         """True: attached. Raises Expired."""
         self.drop()
+        began = time.monotonic()
         try:
             connection = socket.create_connection(server, timeout=min(self.patience, 1.0))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -92,6 +95,10 @@ class Session:
         _, timeout_ms, session = struct.unpack_from(">iiq", reply)
         if timeout_ms <= 0:
             self.drop()
+            alive = time.monotonic() - self.proven
+            if not self.closing and alive < self.timeout_ms / 1000 * 0.95:
+                self.complain(f"session {self.session:x} expired {alive:.2f} s after the leader saw "
+                              f"it, time-out {self.timeout_ms} ms, says {server}")
             raise Expired()
         if self.session not in (0, session):
             self.complain(f"asked for session {self.session:x}, given {session:x}")
@@ -101,6 +108,7 @@ class Session:
         self.connections += 1
         self.events = []
         self.heard = time.monotonic()
+        self.proven = began
         return True
 
     def connect(self, until):
@@ -121,7 +129,7 @@ class Session:
     def forget(self):
         """The next connection makes a new session."""
         self.drop()
-        self.session, self.password = 0, b"\0" * 16
+        self.session, self.password, self.closing = 0, b"\0" * 16, False
 
     # -- frames
 
@@ -181,14 +189,20 @@ class Session:
             xids.append(self.xid)
             payload = struct.pack(">ii", self.xid, op) + body
             burst += struct.pack(">i", len(payload)) + payload
-        until = time.monotonic() + self.patience
+            self.closing = self.closing or op == CLOSE
+        began = time.monotonic()
+        until = began + self.patience
         try:
             try:
                 self.socket.settimeout(self.patience)
                 self.socket.sendall(burst)
             except OSError:
                 raise Lost() from None
-            return [self.reply(xid, until) for xid in xids]
+            replies = [self.reply(xid, until) for xid in xids]
+            if any(op in (CREATE, SET, DELETE) and reply[0] != SYSTEM_ERROR
+                   for (op, _), reply in zip(requests, replies)):
+                self.proven = began
+            return replies
         except Lost:
             self.drop()
             raise
