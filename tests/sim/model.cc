@@ -232,7 +232,9 @@ ModelOutcome Model::apply(const Entry& entry) {
         extended_ = (bits & 4) != 0;
         return outcome;
     }
-    if (entry.op == static_cast<int32_t>(Op::delete_container)) {
+    if (entry.op == entry_op::membership) {
+        outcome = show_membership(entry);
+    } else if (entry.op == static_cast<int32_t>(Op::delete_container)) {
         outcome = reap(entry);
     } else if (entry.op == static_cast<int32_t>(Op::create_session) ||
                entry.op == static_cast<int32_t>(Op::close_session) ||
@@ -246,7 +248,11 @@ ModelOutcome Model::apply(const Entry& entry) {
         std::vector<Identity> identities;
         bool good = decode(entry.ids, identities);
         ASSERT(good);
-        Write write{.entry = entry, .who = {}, .op = static_cast<Op>(entry.op), .in_multi = false};
+        bool reconfig = entry.op == entry_op::reconfig;
+        Write write{.entry = entry,
+                    .who = {},
+                    .op = reconfig ? Op::reconfig : static_cast<Op>(entry.op),
+                    .in_multi = false};
         for (const Identity& identity : identities)
             write.who.emplace_back(identity.scheme, identity.id);
         Reader in(entry.body);
@@ -493,6 +499,24 @@ ModelOutcome Model::remove(const Write& write, Reader& in) {
     if (!version_fits(asked.version, znode->version)) return refused(Err::bad_version);
     if (!znode->children.empty()) return refused(Err::not_empty);
     take_away(path, static_cast<int64_t>(write.entry.zxid));
+    return {};
+}
+
+// The file's servers, or what a change of them came to.
+ModelOutcome Model::show_membership(const Entry& entry) {
+    MembershipEntry named;
+    Reader in(entry.body);
+    decode(in, named);
+    ModelZnode* znode = find("/zookeeper/config");
+    if (!named.before.empty() || znode == nullptr) return {};
+    znode->data = membership_text(named.members, entry.zxid);
+    znode->version = -1;
+    znode->mzxid = static_cast<int64_t>(entry.zxid);
+    znode->mtime = entry.time_ms;
+    changes_.push_back({.type = EventType::data_changed,
+                        .path = "/zookeeper/config",
+                        .acl = znode->acl,
+                        .parent_acl = {}});
     return {};
 }
 

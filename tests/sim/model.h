@@ -139,6 +139,7 @@ private:
     ModelOutcome create(const Write& write, Reader& in);
     ModelOutcome remove(const Write& write, Reader& in);
     ModelOutcome set_data(const Write& write, Reader& in);
+    ModelOutcome show_membership(const Entry& entry);
     ModelOutcome set_acl(const Write& write, Reader& in);
     ModelOutcome check(const Write& write, Reader& in);
     Err plan(const Write& write, const CreateRequest& asked, ModelZnode& znode) const;
