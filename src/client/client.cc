@@ -17,6 +17,7 @@ namespace {
 constexpr uint64_t retry_ms_first = 50;  // after a whole round of servers; doubles up to the next
 constexpr uint64_t retry_ms_max = 1000;
 constexpr uint64_t attempt_ms_max = 10'000;
+constexpr uint64_t attempt_ms_first = 1000;  // of several servers; doubles each round
 constexpr uint64_t ping_ms_max = 10'000;
 constexpr uint64_t close_ms_max = 2'000;
 constexpr size_t handshake_bytes_max = 1024;
@@ -180,6 +181,9 @@ void Client::open_link() {
     if (patience == 0) {
         patience = static_cast<uint64_t>(std::max(timeout_ms_, 1)) / options_.servers.size();
         patience = std::clamp<uint64_t>(patience, 100, attempt_ms_max);
+        // A server that stalls takes connections and says nothing: the others are asked soon.
+        size_t rounds = std::min<size_t>(failed_rounds(), 8);
+        if (options_.servers.size() > 1) patience = std::min(patience, attempt_ms_first << rounds);
     }
     give_up_at_ms_ = now_ms() + (link_->refused().empty() ? patience : 0);
 }

@@ -11,7 +11,7 @@
 //
 // Rules (Raft's; see README.md here for the argument and the differences):
 //   1. A term never goes back, and its vote is on disk before anything is said in it.
-//   2. A leader never overwrites its own log; a follower cuts only what conflicts with its leader's.
+//   2. A leader never rewrites its own log; a follower cuts only what conflicts with its leader's.
 //   3. An entry is committed when a majority has it on disk and an entry of the leader's own term
 //      is among those; all before it are committed with it.
 //   4. Nobody is given a barrier before this term's first entry is committed, and before a

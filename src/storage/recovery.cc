@@ -110,10 +110,10 @@ std::vector<std::optional<Position>> stops(const std::vector<Found>& segments) {
 
 // Could a later version have written what this one does not know?
 bool known(int32_t op) {
-    if (op == static_cast<int32_t>(Op::create_session) || op == entry_op::no_op ||
-        op == static_cast<int32_t>(Op::close_session) || op == entry_op::rules ||
-        op == entry_op::attach_session || op == entry_op::membership ||
-        op == entry_op::readmit || op == entry_op::refused || op == entry_op::upgrade_session || op == entry_op::reconfig)
+    // Those that only servers make are numbered without a gap.
+    if (op >= entry_op::no_op && op <= entry_op::refused) return true;
+    if (op == static_cast<int32_t>(Op::create_session) ||
+        op == static_cast<int32_t>(Op::close_session))
         return true;
     const Command* command = find_command(op);
     return command != nullptr && command->write != nullptr;

@@ -1,5 +1,5 @@
-// explore.cc -- every order of messages, elections, disk writes, crashes and broken links that three
-// machines of src/quorum can see within a budget, and the promises that hold in each state.
+// explore.cc -- every order of messages, elections, disk writes, crashes and broken links that
+// three machines of src/quorum can see within a budget, and what must hold in each state.
 //
 // Breadth first, so that the story of a broken promise is among the shortest. Clocks are no part of
 // a state: an election is an event as any other, and what depends on time is only whether a leader
@@ -31,13 +31,15 @@ struct QuorumState {
         vote(out, q.written_);
         out.u8(static_cast<uint8_t>(q.writing_ | q.voteless_ << 1 | q.canvassing_ << 2 |
                                     q.round_wanted_ << 3 | q.transfer_told_ << 4 |
-                                    (q.now_us_ - q.heard_leader_us_ < q.options_.election_us) << 5));
+                                    (q.now_us_ - q.heard_leader_us_ < q.options_.election_us)
+                                        << 5));
         numbers(out, {q.leader_, q.durable_, q.committed_, q.matched_, q.acked_, q.term_start_,
                       q.round_, q.transfer_to_, q.barrier_asked_, q.barrier_sent_,
                       q.barrier_done_});
         for (auto& config : q.configs_) out.u8(static_cast<uint8_t>(config.zxid));
         for (auto [id, yes] : q.votes_) numbers(out, {id, yes});
-        for (auto& barrier : q.barriers_) numbers(out, {barrier.peer, barrier.number, barrier.round});
+        for (auto& barrier : q.barriers_)
+            numbers(out, {barrier.peer, barrier.number, barrier.round});
         for (auto& [id, peer] : q.peers_) {
             numbers(out, {id, peer.connected});
             if (!leads) continue;  // who begins to lead forgets it all
@@ -152,6 +154,7 @@ private:
     World start();
     std::vector<Event> events(const World& world) const;
     bool apply(World& world, Event event);
+    void crash(World& world, const Member& member);
     void finish(World& world, Member& member);
     uint64_t hash(const World& world) const;
 
@@ -234,7 +237,8 @@ std::vector<Event> Explorer::events(const World& world) const {
     for (uint8_t id = 1; id <= size; ++id) {
         const Member& member = world.nodes[id - 1]->member;
         for (uint8_t to = 1; to <= size; ++to)
-            if (!world.links[(id - 1) * size + to - 1].empty()) all.push_back({Kind::deliver, id, to});
+            if (!world.links[(id - 1) * size + to - 1].empty())
+                all.push_back({Kind::deliver, id, to});
         bool leads = member.quorum.role() == Role::leader;
         if (elections > 0 && !leads && (id == 1 || !first)) all.push_back({Kind::stand, id, 0});
         if (first) continue;
@@ -289,15 +293,39 @@ void Explorer::finish(World& world, Member& member) {
     world.nodes[member.id - 1] = std::make_shared<Node>(Node{member, hash_of(member)});
 }
 
+// The link of the two breaks and is back, as `far` sees it.
+void lose(World& world, const Member& near, Member& far) {
+    world.links[(near.id - 1) * size + far.id - 1].clear();
+    world.links[(far.id - 1) * size + near.id - 1].clear();
+    far.quorum.lost(near.id);
+    far.quorum.connected(near.id);
+}
+
+void Explorer::crash(World& world, const Member& member) {
+    Disk disk = member.disk();
+    if (chapter_.wipes) {
+        disk = {.vote = {}, .log = {}, .voteless = true,
+                .life = static_cast<uint8_t>(disk.life + 1)};
+    }
+    world.witness.crashed(member.id);
+    QuorumOptions options{.self = member.id, .seed = member.id};
+    options.election_us = election_us;
+    Member again(options, electorates, disk, member.now_us);
+    std::vector<Member> others;
+    for (auto& node : world.nodes) {
+        if (node->member.id == member.id) continue;
+        again.quorum.connected(node->member.id);
+        others.push_back(node->member);
+        lose(world, member, others.back());
+    }
+    world.nodes[again.id - 1] = std::make_shared<Node>(Node{again, 0});
+    for (Member& far : others) finish(world, far);
+    finish(world, again);
+}
+
 bool Explorer::apply(World& world, Event event) {
     uint8_t one = event.one, other = event.other;
     Member member = world.nodes[one - 1]->member;
-    auto lose = [&](Member& near, Member& far) {
-        world.links[(near.id - 1) * size + far.id - 1].clear();
-        world.links[(far.id - 1) * size + near.id - 1].clear();
-        far.quorum.lost(near.id);
-        far.quorum.connected(near.id);
-    };
     switch (event.kind) {
     case Kind::deliver: {
         auto& link = world.links[(one - 1) * size + other - 1];
@@ -340,39 +368,15 @@ bool Explorer::apply(World& world, Event event) {
     case Kind::flap: {
         --world.left[3];
         Member far = world.nodes[other - 1]->member;
-        lose(member, far);
-        member.quorum.lost(other);
-        member.quorum.connected(other);
+        lose(world, member, far);
+        lose(world, far, member);
         finish(world, far);
         break;
     }
-    case Kind::crash: {
+    case Kind::crash:
         --world.left[2];
-        Disk disk = member.disk();
-        if (chapter_.wipes) {
-            disk = {.vote = {}, .log = {}, .voteless = true,
-                    .life = static_cast<uint8_t>(disk.life + 1)};
-        }
-        world.witness.crashed(one);
-        QuorumOptions options{.self = one, .seed = one};
-        options.election_us = election_us;
-        Member again(options, electorates, disk, member.now_us);
-        for (uint32_t id = 1; id <= size; ++id) {
-            if (id == one) continue;
-            again.quorum.connected(id);
-            Member far = world.nodes[id - 1]->member;
-            lose(member, far);
-            world.nodes[id - 1] = std::make_shared<Node>(Node{far, 0});
-        }
-        world.nodes[one - 1] = std::make_shared<Node>(Node{again, 0});
-        for (uint32_t id = 1; id <= size; ++id) {
-            if (id == one) continue;
-            Member far = world.nodes[id - 1]->member;
-            finish(world, far);
-        }
-        finish(world, again);
+        crash(world, member);
         return wrong_ == nullptr;
-    }
     }
     finish(world, member);
     return wrong_ == nullptr;
@@ -404,8 +408,8 @@ void Explorer::story(uint32_t number, const Event* last) const {
     if (last != nullptr) told.push_back(*last);
     for (; number != 0; number = parents_[number].first) told.push_back(parents_[number].second);
     for (size_t i = told.size(); i-- > 0;) {
-        std::printf("    %2zu. %s %d", told.size() - i, kind_names[static_cast<size_t>(told[i].kind)],
-                    told[i].one);
+        std::printf("    %2zu. %s %d", told.size() - i,
+                    kind_names[static_cast<size_t>(told[i].kind)], told[i].one);
         if (told[i].other != 0) std::printf(" to %d", told[i].other);
         std::printf("\n");
     }

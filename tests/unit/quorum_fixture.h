@@ -1,8 +1,8 @@
 // quorum_fixture.h -- machines of src/quorum with a log, a disk and a network that obey the test.
 //
 // Member: one machine, its log and its disk. Nothing reaches the disk unless the test says so.
-// Witness: sees all of them, remembers what was ever committed, and names the first broken promise.
-// Ensemble: n members and their links, with verbs: `elect(1)`, `cut(1, 2)`, `crash(3)`, `deliver()`.
+// Witness: sees all, remembers what was ever committed, and names the first broken promise.
+// Ensemble: n members and their links, with verbs: `elect(1)`, `cut(1, 2)`, `crash(3)`, `deliver()`
 
 #pragma once
 
@@ -223,7 +223,7 @@ private:
     }
 };
 
-// Members and the links between them. A link keeps order, and loses all that is on it when it breaks.
+// Members and the links between them. A link keeps order, and loses what is on it when it breaks.
 class Ensemble {
 public:
     explicit Ensemble(uint32_t size, uint64_t seed = 1) : Ensemble(size, {}, seed) {}

@@ -38,7 +38,9 @@ public:
         crashes_ = die_() % 12;
         breaks_ = die_() % 30;
         stalls_ = die_() % 40;
-        may_wipe_ = die_() % 3 == 0;
+        // Not both: a voter lost for good in the midst of a change may leave the longest log with
+        // who has no vote, and then nobody can win.
+        may_wipe_ = die_() % 3 == 0 && all_.electorates.size() == 1;
         for (uint32_t id : all_.ids)
             if (die_() % 2 == 0) all_.slow_log.insert(id);
         for (uint32_t id : all_.ids)
@@ -141,7 +143,8 @@ private:
         if (!quorum.may_append() || quorum.wants_first_entry()) return;
         if (all_[id].log.size() > 60 && !chance(20)) return;
         uint32_t voteless = any();
-        if (all_.up(voteless) && all_.at(voteless).voteless() && chance(500)) return admit(voteless);
+        if (all_.up(voteless) && all_.at(voteless).voteless() && chance(500))
+            return admit(voteless);
         // One change of membership after the other.
         size_t now = 0;
         for (size_t i = 1; i < all_.electorates.size(); ++i)
