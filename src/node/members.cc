@@ -1,8 +1,8 @@
 // members.cc -- who is in the ensemble: the log's membership at work (state/membership.h).
 //
-// The file's servers form a blank ensemble; its first leader writes them into the log, and from then
-// on the log holds. The consensus machine counts voters by a membership entry from its appending on,
-// committed or not, so the log's tail is looked at wherever entries come from: this leader, another
+// The file's servers form a blank ensemble; its first leader writes them into the log, and from
+// then on the log holds. The consensus machine counts voters by a membership entry from its
+// appending on, committed or not, so the log's tail is looked at wherever entries come from: this leader, another
 // one, the disk.
 //
 //     file --blank--> configured_electorate <--state, and then the entries not applied yet
@@ -221,7 +221,7 @@ void Core::change_members() {
     LOG(info, "membership: %s",
         !now.change          ? "the servers of the file"
         : now.change->joint ? "the new one alone counts from here on"
-                              : "from here on it takes a majority of the old one and of the new one");
+                              : "from here on majorities of the old and of the new one count");
     Buffer body;
     encode(body, entry);
     propose(origin, 0, entry_op::membership, {}, body.bytes());

@@ -431,7 +431,7 @@ bool Core::admitted_when_full(int32_t op, Bytes body) {
 
 void Core::propose(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body) {
     ASSERT(quorum_->role() == Role::leader);
-    if (op == static_cast<int32_t>(Op::reconfig))
+    if (op == static_cast<int32_t>(Op::reconfig) && links_ != nullptr)
         return propose_reconfig(origin, session, ids, body);
     Entry entry{.term = quorum_->term(),
                 .zxid = 0,

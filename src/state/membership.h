@@ -61,7 +61,8 @@ Err plan_members(const ReconfigRequest& asked, std::span<const Member> now, bool
 bool enough_ready(std::span<const Member> members, std::span<const uint32_t> ready);
 
 void encode(Buffer& out, const Membership& membership);
-void decode(Reader& in, Membership& membership);  // leaves the reader failed where it makes no sense
+// Leaves the reader failed where it makes no sense.
+void decode(Reader& in, Membership& membership);
 
 // The body of an entry_op::membership.
 struct MembershipEntry {

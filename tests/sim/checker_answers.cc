@@ -215,6 +215,8 @@ void Checker::check_write(Connection& connection, Request& request, const ReplyH
 
 bool Checker::refused_by_full_disk(Connection& connection, Request& request,
                                    const ReplyHeader& header) {
+    // By an entry that says so, where the leader's disk is full and not that of its own server.
+    if (request.outcome && request.outcome->err == Err::system_error) return false;
     bool full = queue_.now_us() < full_until_us_ && request.kind == RequestKind::write;
     if (header.err != Err::system_error || !full) return false;
     connection.last_read_zxid = header.zxid;

@@ -229,18 +229,15 @@ ModelOutcome Model::apply(const Entry& entry) {
     if (entry.op == entry_op::no_op || entry.op == entry_op::readmit) return outcome;
     if (entry.op == entry_op::refused)
         return {.err = Err::system_error, .moved = false, .reply = ""};
-    if (entry.op == entry_op::membership) {
-        name_members(entry);
-        fire();
-        return outcome;
-    }
     if (entry.op == entry_op::rules) {
         uint32_t bits = Reader(entry.body).u32();
         skip_acl_ = (bits & 2) != 0;
         extended_ = (bits & 4) != 0;
         return outcome;
     }
-    if (entry.op == static_cast<int32_t>(Op::delete_container)) {
+    if (entry.op == entry_op::membership) {
+        outcome = show_membership(entry);
+    } else if (entry.op == static_cast<int32_t>(Op::delete_container)) {
         outcome = reap(entry);
     } else if (entry.op == static_cast<int32_t>(Op::create_session) ||
                entry.op == static_cast<int32_t>(Op::close_session) ||
@@ -264,23 +261,6 @@ ModelOutcome Model::apply(const Entry& entry) {
     if (outcome.err != Err::ok) outcome.reply.clear();
     fire();
     return outcome;
-}
-
-// The ensemble's members are shown, not written: the version does not count.
-void Model::name_members(const Entry& entry) {
-    MembershipEntry named;
-    Reader in(entry.body);
-    decode(in, named);
-    ModelZnode* znode = find("/zookeeper/config");
-    if (!named.before.empty() || znode == nullptr) return;
-    znode->data = membership_text(named.members, entry.zxid);
-    znode->version = -1;
-    znode->mzxid = static_cast<int64_t>(entry.zxid);
-    znode->mtime = entry.time_ms;
-    changes_.push_back({.type = EventType::data_changed,
-                        .path = "/zookeeper/config",
-                        .acl = znode->acl,
-                        .parent_acl = {}});
 }
 
 ModelOutcome Model::apply_session(const Entry& entry) {
@@ -519,6 +499,24 @@ ModelOutcome Model::remove(const Write& write, Reader& in) {
     if (!version_fits(asked.version, znode->version)) return refused(Err::bad_version);
     if (!znode->children.empty()) return refused(Err::not_empty);
     take_away(path, static_cast<int64_t>(write.entry.zxid));
+    return {};
+}
+
+// The file's servers, or what a change of them came to.
+ModelOutcome Model::show_membership(const Entry& entry) {
+    MembershipEntry named;
+    Reader in(entry.body);
+    decode(in, named);
+    ModelZnode* znode = find("/zookeeper/config");
+    if (!named.before.empty() || znode == nullptr) return {};
+    znode->data = membership_text(named.members, entry.zxid);
+    znode->version = -1;
+    znode->mzxid = static_cast<int64_t>(entry.zxid);
+    znode->mtime = entry.time_ms;
+    changes_.push_back({.type = EventType::data_changed,
+                        .path = "/zookeeper/config",
+                        .acl = znode->acl,
+                        .parent_acl = {}});
     return {};
 }
 

@@ -131,7 +131,6 @@ private:
 
     // model.cc
     ModelOutcome apply_session(const Entry& entry);
-    void name_members(const Entry& entry);
     ModelOutcome attach(const Entry& entry);
     ModelOutcome close(const Entry& entry);
     ModelOutcome reap(const Entry& entry);
@@ -140,6 +139,7 @@ private:
     ModelOutcome create(const Write& write, Reader& in);
     ModelOutcome remove(const Write& write, Reader& in);
     ModelOutcome set_data(const Write& write, Reader& in);
+    ModelOutcome show_membership(const Entry& entry);
     ModelOutcome set_acl(const Write& write, Reader& in);
     ModelOutcome check(const Write& write, Reader& in);
     Err plan(const Write& write, const CreateRequest& asked, ModelZnode& znode) const;

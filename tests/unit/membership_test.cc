@@ -128,7 +128,7 @@ TEST_CASE("a reconfig that makes no sense is refused as ZooKeeper does it") {
     for (const char* joiner : {"9", "server.9=1:2", "server.4=zk4:1:2", "server.4=zk4:1:1;3",
                                "server.4=zk4:1:2:bogus;3", "server.4=zk4:1:2=;3",
                                "server.256=zk4:1:2;3", "server.0=zk4:1:2;3",
-                               "server.4=zk 4:1:2;3", "server.4=zk4\n:1:2;3",
+                               "server.4=zk 4:1:2;3", "server.4=zk\n4:1:2;3",
                                "server.4=zk1:2001:9;3", "server.4=zk1:9:3888;3"})
         CHECK_MESSAGE(plan({.joining = joiner}) == arguments, joiner);
     CHECK(plan({.joining = "server.x=a:1:2;3"}) == unreadable);
