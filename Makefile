@@ -158,8 +158,8 @@ test: binaries $(BUILD)/unit $(BUILD)/unit-tools $(BUILD)/sim  ## all tests; the
 unit: $(BUILD)/unit $(BUILD)/unit-tools  ## unit tests
 	@$(BUILD)/unit
 	@$(BUILD)/unit-tools
-sim: $(BUILD)/sim  ## the simulator: SEEDS=n, or SEED=k to repeat one
-	@$(BUILD)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+sim: $(BUILD)/sim  ## the simulator: SEEDS=n, or SEED=k to repeat one; NODES=n voters in each world
+	@$(BUILD)/sim $(if $(NODES),--nodes $(NODES)) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 explore-mutants:  ## does explore find each deliberate bug?
 	@tests/explore/mutants
 explore: $(BUILD)/explore  ## every order of events for three nodes: STATES=n a chapter, MORE=n events

@@ -353,6 +353,7 @@ void Core::clocks() {
     last_tick_us_ = now_us_;
     log_->tick(now_us_);
     if (stage_ != StopStage::running) return;
+    retry_record();
     hear_waiting();
     tell_heard();
     if (links_ != nullptr) tell_digests();

@@ -253,6 +253,7 @@ private:
     void admit(const Entry& entry);
     bool admission_due() const;
     void write_vote();
+    void retry_record();
     void vote_done(const DiskResult& result);
     void take_barriers();
     void cut_uncertain(const char* why);
@@ -347,6 +348,7 @@ private:
     bool lost_quorum_ = false;     // for so long that clients are sent away
     uint64_t leaderless_us_ = 0;   // since when; of clock_us_
     bool record_in_flight_ = false;
+    bool record_waits_ = false;  // for room on the disk
     std::optional<Vote> vote_in_flight_;
     bool admission_in_flight_ = false;
     Buffer vote_bytes_;

@@ -6,6 +6,7 @@
 // or term change, or the link is lost, nobody knows what became of them, and the clients that wait
 // for one are cut.
 
+#include <cerrno>
 #include <cstring>
 
 #include "node/core.h"
@@ -297,7 +298,21 @@ void Core::write_vote() {
     io_.submit(Lane::vote, vote_ticket, record_ops(config_.data_dir, record_, vote_bytes_));
 }
 
+// Where even what is there already takes room to be written (a file system that copies), a full disk
+// keeps this node silent until there is some. A sync that failed is another matter.
+void Core::retry_record() {
+    if (!record_waits_) return;
+    record_waits_ = false;
+    io_.submit(Lane::vote, vote_ticket, record_ops(config_.data_dir, record_, vote_bytes_));
+}
+
 void Core::vote_done(const DiskResult& result) {
+    bool no_room = result.error == ENOSPC || result.error == EDQUOT || result.error == EFBIG;
+    bool sync = result.failed_op % 2 == 1;
+    if (no_room && !sync) {
+        record_waits_ = true;
+        return;
+    }
     if (result.error != 0) {
         failure_ = Error{.text = "writing the vote in " + config_.data_dir +
                                  " failed: " + strerror(result.error),

@@ -4,7 +4,7 @@
 //     sim [--seeds N] [--first K]     N worlds; the seeds of seeds.txt, which once failed, first
 //     sim --seed K [--verbose]        one world; --verbose prints every step of it
 //
-// With --nodes N all worlds have N voters, whatever the seed says (0: as it says; if not given, 1).
+// With --nodes N all worlds have N voters, whatever the seed says (0, and if not given: as it says).
 // With --without KIND they lack one kind of trouble; plan.cc has the kinds.
 //
 // A world that breaks a rule is run again with words, and its last steps are printed. The same seed
@@ -31,7 +31,7 @@ struct Arguments {
     uint64_t seeds = 100;
     uint64_t first = 1;
     uint64_t seed = 0;
-    uint64_t nodes = 1;
+    uint64_t nodes = 0;
     std::vector<std::string_view> without = {};
     bool one = false;
     bool verbose = false;
