@@ -8,6 +8,8 @@ import random
 import shutil
 import time
 
+import raw
+
 
 class Fault:
     def __init__(self, text, seconds, heal, majority):
@@ -259,6 +261,19 @@ class Faults:
 
     # -- the disk
 
+    def write_much(self):
+        """More than the segments hold that are made ahead."""
+        session = raw.Session(self.cluster.addresses(), self.log, 10000)
+        try:
+            session.connect(time.monotonic() + 2)
+            for _ in range(80):
+                err, _, _ = session.set(b"/much", self.chance.randbytes(100_000))
+                if err == raw.NO_NODE:
+                    session.create(b"/much")
+            session.close()
+        except (raw.Lost, raw.Expired):
+            session.drop()
+
     def full_disk(self):
         number = self.chance.choice(list(self.cluster.memory_disks))
         node = self.cluster.nodes[number]
@@ -270,6 +285,8 @@ class Faults:
                 os.posix_fallocate(filler.fileno(), 0, max(room.f_bavail * room.f_frsize - left, 1))
             except OSError:
                 pass
+
+        self.write_much()
 
         def heal():
             os.unlink(path)
