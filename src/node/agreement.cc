@@ -1,7 +1,7 @@
 // agreement.cc -- the nodes prove to each other that they have computed the same.
 //
-// Every `digest_every` entries each node notes the digest of its state and reports it to the leader,
-// which compares at equal zxid. Whoever is alone against a majority is told so: its state cannot be
+// Every `digest_every` entries each node notes the digest of its state and reports it to the
+// leader, which compares at equal zxid. Whoever is alone against a majority is told so: its state cannot be
 // trusted, whatever the reason (a bug, a bit that flipped in memory). It says at which zxid, stops,
 // and begins anew without a vote, with the data of the others. A leader that is alone stops as
 // well. Where there is no majority everybody says so and goes on: nobody knows who is right.
@@ -111,8 +111,8 @@ void Core::differ(uint64_t zxid, bool alone) {
         return;
     }
     if (differs_at_ != 0) return;
-    LOG(error, "this server's state differs from that of the majority at zxid 0x%llx: it stops, and "
-               "begins anew with the data of the others",
+    LOG(error, "this server's state differs from that of the majority at zxid 0x%llx: it stops, "
+               "and begins anew with the data of the others",
         static_cast<unsigned long long>(zxid));
     differs_at_ = zxid;
     quorum_->forget_votes();

@@ -97,8 +97,8 @@ Result<void> Core::start() {
     return lead();
 }
 
-// The disk lost what this node had, and the others have it too. First of all its vote goes: it cannot
-// know any more what it acknowledged.
+// The disk lost what this node had, and the others have it too. First of all its vote goes: it
+// cannot know any more what it acknowledged.
 Result<void> Core::recover_by_others(const Error& damage) {
     LOG(error, "%s", damage.text.c_str());
     LOG(error, "this node begins anew, without a vote, and gets its data from the others; what is "
@@ -571,7 +571,8 @@ void Core::maybe_snapshot() {
     bool due = (entries >= config_.snapshot_entries && bytes >= size) ||
                (config_.snapshot_log_bytes > 0 && bytes >= config_.snapshot_log_bytes);
     // A full disk waits for no threshold, where a purge would make room.
-    due = due || snapshot_wanted_ || (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
+    due = due || snapshot_wanted_ ||
+          (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
     snapshot_due_ = due && entries > 0;
     take_snapshot_if_due();
 }

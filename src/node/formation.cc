@@ -83,7 +83,11 @@ void Core::tell_status(uint32_t peer) {
 
 bool Core::take_status(uint32_t peer, Bytes payload) {
     Reader in(payload);
-    PeerStatus status{.ensemble = in.u64(), .seed = in.u64(), .boot = in.u64(), .living = in.boolean(), .full = in.boolean()};
+    PeerStatus status{.ensemble = in.u64(),
+                      .seed = in.u64(),
+                      .boot = in.u64(),
+                      .living = in.boolean(),
+                      .full = in.boolean()};
     if (!in.ok()) return false;
     statuses_[peer] = status;
     consider(peer);

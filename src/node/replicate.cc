@@ -139,7 +139,8 @@ void Core::send_appends(uint32_t peer) {
             return older != nullptr ? older->entries.bytes_of(zxid) : log_->bytes_of(zxid);
         };
         uint64_t end = older != nullptr ? older->entries.last_zxid() : log_->last_zxid();
-        while (quorum_->window_open(peer) && last < end && bytes < append_bytes_max) bytes += 4 + bytes_of(++last).size();
+        while (quorum_->window_open(peer) && last < end && bytes < append_bytes_max)
+            bytes += 4 + bytes_of(++last).size();
         uint64_t before = older != nullptr ? older->before.term : log_->term_of(first - 1);
         Message message = quorum_->make_append(peer, last, bytes, before);
         Buffer& out = links_->begin(peer, FrameKind::append);
@@ -298,8 +299,8 @@ void Core::write_vote() {
     io_.submit(Lane::vote, vote_ticket, record_ops(config_.data_dir, record_, vote_bytes_));
 }
 
-// Where even what is there already takes room to be written (a file system that copies), a full disk
-// keeps this node silent until there is some. A sync that failed is another matter.
+// Where even what is there already takes room to be written (a file system that copies), a full
+// disk keeps this node silent until there is some. A sync that failed is another matter.
 void Core::retry_record() {
     if (!record_waits_) return;
     record_waits_ = false;

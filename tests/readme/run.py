@@ -60,6 +60,8 @@ def main():
     for name in ("zkd", "zk-cli", "zk-bench"):
         os.symlink(os.path.join(BIN, name), os.path.join(where, name))
     shutil.copy(os.path.join(REPO, "zk.conf"), where)
+    os.mkdir(os.path.join(where, "utils"))
+    shutil.copy(os.path.join(REPO, "utils", "create-ensemble"), os.path.join(where, "utils"))
     servers = []
     passed = failed = 0
     for line in "".join(blocks()).splitlines():

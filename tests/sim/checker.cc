@@ -347,7 +347,8 @@ void Checker::match(Connection& connection, const Logged& logged) {
         decode(entry.ids, identities);
         Who whose;
         for (const Identity& one : identities) whose.emplace_back(one.scheme, one.id);
-        if (request.kind == RequestKind::write && !refused && whose != who(connection, request.proofs))
+        if (request.kind == RequestKind::write && !refused &&
+            whose != who(connection, request.proofs))
             fail(connection, "its entry has other identities than it had when it asked");
         return;
     }

@@ -4,7 +4,8 @@
 //     sim [--seeds N] [--first K]     N worlds; the seeds of seeds.txt, which once failed, first
 //     sim --seed K [--verbose]        one world; --verbose prints every step of it
 //
-// With --nodes N all worlds have N voters, whatever the seed says (0, and if not given: as it says).
+// With --nodes N all worlds have N voters, whatever the seed says (0, and if not given: as it
+// says).
 // With --without KIND they lack one kind of trouble; plan.cc has the kinds.
 //
 // A world that breaks a rule is run again with words, and its last steps are printed. The same seed
