@@ -221,8 +221,6 @@ void Quorum::cut_back(uint64_t zxid) {
     ASSERT(zxid >= durable_);
     ASSERT(zxid >= committed_);
     terms_.cut(zxid);
-    // A follower asks for it again: what it has lost it does not match.
-    matched_ = std::min(matched_, zxid);
     while (configs_.back().zxid > zxid && configs_.size() > 1) configs_.pop_back();
     if (term_start_ > zxid) term_start_ = 0;
     for (auto& [id, progress] : peers_) {
