@@ -2,8 +2,8 @@
 //
 // The file's servers form a blank ensemble; its first leader writes them into the log, and from
 // then on the log holds. The consensus machine counts voters by a membership entry from its
-// appending on, committed or not, so the log's tail is looked at wherever entries come from: this leader, another
-// one, the disk.
+// appending on, committed or not, so the log's tail is looked at wherever entries come from: this
+// leader, another one, the disk.
 //
 //     file --blank--> configured_electorate <--state, and then the entries not applied yet
 //
