@@ -1,10 +1,11 @@
 // agreement.cc -- the nodes prove to each other that they have computed the same.
 //
 // Every `digest_every` entries each node notes the digest of its state and reports it to the
-// leader, which compares at equal zxid. Whoever is alone against a majority is told so: its state cannot be
-// trusted, whatever the reason (a bug, a bit that flipped in memory). It says at which zxid, stops,
-// and begins anew without a vote, with the data of the others. A leader that is alone stops as
-// well. Where there is no majority everybody says so and goes on: nobody knows who is right.
+// leader, which compares at equal zxid. Whoever is alone against a majority is told so: its state
+// cannot be trusted, whatever the reason (a bug, a bit that flipped in memory). It says at which
+// zxid, stops, and begins anew without a vote, with the data of the others. A leader that is alone
+// stops as well. Where there is no majority everybody says so and goes on: nobody knows who is
+// right.
 
 #include "node/core.h"
 
