@@ -153,7 +153,7 @@ ROUNDS ?= 200
 FUZZ_SECONDS ?= 60
 where := $(abspath $(or $(OUT),.))
 
-test: binaries $(BUILD)/unit $(BUILD)/unit-tools $(BUILD)/sim  ## all tests; the last line is `N passed, N failed`
+test: binaries $(BUILD)/unit $(BUILD)/unit-tools $(BUILD)/sim $(BUILD)/explore  ## all tests; the last line is `N passed, N failed`
 	@BUILD=$(BUILD) ZKD_BIN=$(where) SEEDS=$(SEEDS) OPS=$(OPS) ROUNDS=$(ROUNDS) tests/run
 unit: $(BUILD)/unit $(BUILD)/unit-tools  ## unit tests
 	@$(BUILD)/unit
