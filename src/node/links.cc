@@ -49,6 +49,7 @@ Links::Link& Links::add(LinkId id) {
     links_[id] = std::make_unique<Link>();
     Link& link = *links_[id];
     link.id = id;
+    ids_.push_back(id);
     link.opened_us = link.heard_us = link.said_us = now_us_;
     ++unproven_;
     return link;
@@ -58,7 +59,12 @@ bool Links::came(LinkId id, const Address& from) {
     if (closed_) return false;
     if (unproven_ >= unproven_max) {
         ++refused_;
-        return false;
+        // A stranger who keeps many open keeps nobody out: the one goes that had the most time.
+        auto oldest = std::find_if(ids_.begin(), ids_.end(), [&](LinkId each) {
+            return links_[each]->peer == 0 && !links_[each]->by_us;
+        });
+        if (oldest == ids_.end()) return false;
+        drop(*links_[*oldest], "too many that did not prove anything");
     }
     Link& link = add(id);
     link.from = from;
@@ -190,6 +196,7 @@ void Links::drop(Link& link, const char* why) {
     if (link.open && !link.out.empty()) io_.send(id, link.out);
     io_.close(id);
     links_[id].reset();
+    std::erase(ids_, id);
     next_tick_us_ = 0;
     if (peer == 0) return;
     up_.erase(peer);
@@ -199,9 +206,8 @@ void Links::drop(Link& link, const char* why) {
 void Links::tick(uint64_t now_us) {
     now_us_ = now_us;
     next_tick_us_ = now_us + ping_us;
-    for (auto& slot : links_) {
-        if (slot == nullptr) continue;
-        Link& link = *slot;
+    for (size_t i = ids_.size(); i-- > 0;) {
+        Link& link = *links_[ids_[i]];
         bool late = link.peer == 0 ? now_us - link.opened_us > prove_us_max
                                    : now_us - link.heard_us > silence_us_max;
         if (late) {
@@ -243,9 +249,9 @@ void Links::close(uint32_t peer, const char* why) {
 }
 
 void Links::flush() {
-    for (size_t i = 0; i < links_.size(); ++i) {
-        Link* link = links_[i].get();
-        if (link == nullptr || !link->open || link->out.empty()) continue;
+    for (size_t i = ids_.size(); i-- > 0;) {
+        Link* link = links_[ids_[i]].get();
+        if (!link->open || link->out.empty()) continue;
         link->said_us = now_us_;
         link->unsent = io_.send(link->id, link->out);
         link->out.clear();
@@ -256,8 +262,7 @@ void Links::flush() {
 
 void Links::close_all() {
     closed_ = true;
-    for (auto& slot : links_)
-        if (slot != nullptr) drop(*slot, "the server stops");
+    while (!ids_.empty()) drop(*links_[ids_.back()], "the server stops");
 }
 
 }  // namespace zk
