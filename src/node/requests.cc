@@ -118,7 +118,8 @@ bool Core::may_take(const Client& client) const {
     size_t output = client.out.size() + client.unsent + client.promised;
     bool tight = unsent_ + promised_ + made_ >= config_.output_max / 8;
     return client.queued() < config_.client_outstanding_max &&
-           forwarded_ < forwarded_max && output < (tight ? output_bytes_little : output_bytes_soft) &&
+           forwarded_ < forwarded_max &&
+           output < (tight ? output_bytes_little : output_bytes_soft) &&
            (log_ == nullptr || log_->window_bytes() < config_.input_max / 2);
 }
 
