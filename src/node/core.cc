@@ -655,6 +655,16 @@ void Core::stop() {
     if (!quorum_->transfer()) drain();
 }
 
+void Core::hand_over() {
+    if (quorum_->role() != Role::leader) {
+        LOG(info, "asked to hand over, but this node does not lead");
+    } else if (quorum_->transfer()) {
+        LOG(info, "handing over, as asked");
+    } else {
+        LOG(warn, "asked to hand over, but nobody could take over");
+    }
+}
+
 void Core::drain() {
     stage_ = StopStage::draining;
     for (auto& client : clients_)

@@ -22,6 +22,7 @@ namespace zk {
 
 namespace {
 
+constexpr uint64_t silence_us = 10'000'000;  // where syncLimit is not set
 constexpr uint64_t several_first_zxid = uint64_t{1} << 32;  // the one before the first
 
 uint64_t chance64(Io& io) {
@@ -34,9 +35,16 @@ uint64_t chance64(Io& io) {
 
 bool Core::several() const { return in_ensemble(config_); }
 
+// A limit in ticks, as syncLimit; not less than what a busy machine may need.
+uint64_t Core::ticks_us(int32_t ticks, uint64_t unset_us) const {
+    if (ticks <= 0) return unset_us;
+    uint64_t us = static_cast<uint64_t>(ticks) * static_cast<uint64_t>(config_.tick_ms) * 1000;
+    return std::max<uint64_t>(us, 2'000'000);
+}
+
 void Core::open_links() {
     links_ = std::make_unique<Links>(
-        io_, node_number_, config_.quorum_secret,
+        io_, node_number_, config_.quorum_secret, ticks_us(config_.sync_limit_ticks, silence_us),
         Links::Heard{.up = [this](uint32_t peer) { peer_up(peer); },
                      .down = [this](uint32_t peer) { peer_down(peer); },
                      .frame = [this](uint32_t peer, const Frame& frame) {

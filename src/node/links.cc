@@ -12,7 +12,6 @@ namespace {
 
 constexpr uint64_t prove_us_max = 3'000'000;
 constexpr uint64_t ping_us = 500'000;
-constexpr uint64_t silence_us_max = 5'000'000;
 constexpr uint64_t redial_us_least = 10'000;
 constexpr uint64_t redial_us_most = 500'000;
 constexpr size_t unproven_max = 64;
@@ -198,7 +197,7 @@ void Links::tick(uint64_t now_us) {
         if (slot == nullptr) continue;
         Link& link = *slot;
         bool late = link.peer == 0 ? now_us - link.opened_us > prove_us_max
-                                   : now_us - link.heard_us > silence_us_max;
+                                   : now_us - link.heard_us > silence_us_;
         if (late) {
             drop(link, "nothing is heard");
             continue;

@@ -54,6 +54,8 @@ public:
     // When `turn` wants to be called again though nothing happened (Io::now_us time).
     uint64_t next_turn_us() const;
 
+    // A leader lets another one lead, if there is one that can.
+    void hand_over();
     // Orderly end: clients are cut, the log gets its end mark. `turn` until `stopped`.
     void stop();
     bool stopped() const;
