@@ -45,6 +45,7 @@ Links::Link& Links::add(LinkId id) {
     if (id >= links_.size()) links_.resize(id + 1);
     ASSERT(links_[id] == nullptr);
     links_[id] = std::make_unique<Link>();
+    ids_.push_back(id);
     Link& link = *links_[id];
     link.id = id;
     link.opened_us = link.heard_us = link.said_us = now_us_;
@@ -184,6 +185,7 @@ void Links::drop(Link& link, const char* why) {
     if (link.open && !link.out.empty()) io_.send(id, link.out);
     io_.close(id);
     links_[id].reset();
+    std::erase(ids_, id);
     next_tick_us_ = 0;
     if (peer == 0) return;
     up_.erase(peer);
@@ -192,10 +194,12 @@ void Links::drop(Link& link, const char* why) {
 
 void Links::tick(uint64_t now_us) {
     now_us_ = now_us;
-    next_tick_us_ = now_us + ping_us;
-    for (auto& slot : links_) {
-        if (slot == nullptr) continue;
-        Link& link = *slot;
+    if (now_us < next_tick_us_) return;
+    next_tick_us_ = now_us + ping_us / 2;
+    // From the end: a link that is dropped leaves the list.
+    for (size_t i = ids_.size(); i-- > 0;) {
+        if (i >= ids_.size()) continue;
+        Link& link = *links_[ids_[i]];
         bool late = link.peer == 0 ? now_us - link.opened_us > prove_us_max
                                    : now_us - link.heard_us > silence_us_;
         if (late) {
@@ -236,9 +240,10 @@ void Links::close(uint32_t peer, const char* why) {
 }
 
 void Links::flush() {
-    for (size_t i = 0; i < links_.size(); ++i) {
-        Link* link = links_[i].get();
-        if (link == nullptr || !link->open || link->out.empty()) continue;
+    for (size_t i = ids_.size(); i-- > 0;) {
+        if (i >= ids_.size()) continue;
+        Link* link = links_[ids_[i]].get();
+        if (!link->open || link->out.empty()) continue;
         link->said_us = now_us_;
         link->unsent = io_.send(link->id, link->out);
         link->out.clear();
@@ -248,8 +253,7 @@ void Links::flush() {
 }
 
 void Links::close_all() {
-    for (auto& slot : links_)
-        if (slot != nullptr) drop(*slot, "the server stops");
+    while (!ids_.empty()) drop(*links_[ids_.back()], "the server stops");
 }
 
 }  // namespace zk

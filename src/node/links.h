@@ -122,7 +122,8 @@ private:
     uint64_t silence_us_;
     Heard heard_;
     uint64_t ensemble_ = 0;
-    std::vector<std::unique_ptr<Link>> links_;  // by number
+    std::vector<std::unique_ptr<Link>> links_;  // by number, of which clients have most
+    std::vector<LinkId> ids_;                   // those that are there
     size_t unproven_ = 0;
     std::map<uint32_t, LinkId> up_;
     std::map<uint32_t, Target> targets_;
