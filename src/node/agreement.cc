@@ -95,11 +95,12 @@ void Core::tell_differs(uint32_t member, uint64_t zxid, bool alone) {
     links_->end(member);
 }
 
-bool Core::take_differs(Bytes payload) {
+bool Core::take_differs(uint32_t peer, Bytes payload) {
     Reader in(payload);
     uint64_t zxid = in.u64();
     bool alone = in.boolean();
-    if (in.ok()) differ(zxid, alone);
+    // Of one who leads no longer nobody knows what it compared.
+    if (in.ok() && peer == quorum_->leader()) differ(zxid, alone);
     return in.ok();
 }
 

@@ -72,9 +72,10 @@ void Core::tell(const Entry& entry) {
 }
 
 void Core::answer_origin(const Entry& entry, const Applied& applied) {
-    // Whoever asked for a session may be gone by now: it has a deadline from its first moment.
+    // Whoever asked for a session may be gone by now: it has a deadline from its first moment. Who
+    // took it over may have asked for more time, and this node will hear of him only later.
     bool made = entry.op == static_cast<int32_t>(Op::create_session) ||
-                entry.op == entry_op::upgrade_session;
+                entry.op == entry_op::upgrade_session || entry.op == entry_op::attach_session;
     if (made && applied.err == Err::ok)
         state_->sessions.touch(state_->sessions.find(Reader(reply_.bytes()).i64()), clock_ms());
     Client* client = nullptr;
@@ -187,6 +188,10 @@ void Core::answer_queue(Client& client) {
 
 void Core::pop(Client& client) {
     if (client.front().op == static_cast<int32_t>(Op::reconfig)) client.changing = false;
+    if (client.front().kind == PendingKind::write) {
+        client.forwarded -= client.front().size;
+        forwarded_ -= client.front().size;
+    }
     client.pop();
     --outstanding_;
     if (!client.idle()) return;

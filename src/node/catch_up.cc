@@ -48,9 +48,14 @@ const LogPiece* Core::older_entries(uint32_t peer, uint64_t first) {
         break;
     }
     case LogReader::Status::damaged:
-        LOG(error, "%s; server.%u gets a snapshot instead", reader->why().c_str(), peer);
-        [[fallthrough]];
     case LogReader::Status::gone:
+        // One that ends before what the peer lacks is of no use to it, and it would not take it.
+        if (snapshots_.empty() || snapshots_.back() < first) {
+            snapshot_wanted_ = true;
+            return nullptr;
+        }
+        if (reader->status() == LogReader::Status::damaged)
+            LOG(error, "%s; server.%u gets a snapshot instead", reader->why().c_str(), peer);
         readers_.erase(peer);
         offer_snapshot(peer);
         return nullptr;
@@ -63,11 +68,6 @@ const LogPiece* Core::older_entries(uint32_t peer, uint64_t first) {
 // ---- the leader's side
 
 void Core::offer_snapshot(uint32_t peer) {
-    if (snapshots_.empty()) {
-        // There is none yet, though the log does not reach back: one is made at once.
-        snapshot_wanted_ = true;
-        return;
-    }
     quorum_->needs_snapshot(peer);
     Outgoing& outgoing = outgoing_[peer];
     if (outgoing.sender != nullptr) return;

@@ -39,7 +39,7 @@ struct Pending {
     uint16_t identities = 0;
     int32_t xid = 0;
     int32_t op = 0;
-    uint32_t size = 0;  // read: of its record in `held`; refuse: the error
+    uint32_t size = 0;  // read: of its record in `held`; write: if forwarded; refuse: the error
     uint64_t came_us = 0;
     uint64_t barrier = 0;  // sync
 };
@@ -82,6 +82,7 @@ public:
     uint64_t fetched = 0;        // of them, gone by the last look for expired sessions
     size_t promised = 0;         // about what the reads in the queue will have to say
     size_t largest = 0;          // write in the queue
+    size_t forwarded = 0;        // bytes of the writes in the queue that the leader was asked for
     uint64_t opened_us;
 
     Buffer in;   // an unfinished frame, or frames that wait

@@ -73,6 +73,7 @@ Result<void> Core::start() {
         io_.random(chance);
         record_ = {.ensemble = load_u64(chance), .seed = load_u64(chance + 8)};
         record_.node = node_number_;
+        record_.sequence = first_sequence();
     }
     // Written at each start, so that no earlier process of this node had this one's numbers of
     // clients; and before the log: a log whose ensemble nobody knows is of no use.
@@ -104,7 +105,7 @@ Result<void> Core::recover_by_others(const Error& damage) {
     LOG(error, "this node begins anew, without a vote, and gets its data from the others; what is "
                "damaged is kept as damaged.*");
     record_.voteless = true;
-    record_.committed = record_.birth;
+    record_.committed = record_.birth = empty_zxid(record_.birth);
     Result<void> done = store_record(io_, config_.data_dir, record_);
     if (!done) return done;
     done = set_aside(io_, config_.data_dir, log_directory());
@@ -449,6 +450,8 @@ void Core::drop(Client& client, const char* why) {
     outstanding_ -= client.queued();
     held_bytes_ -= client.in.size() + client.held.size();
     promised_ -= client.promised;
+    forwarded_ -= client.forwarded;
+    client.forwarded = 0;
     set_unsent(client, 0);
     gone_.push_back(client.id);
 }
@@ -542,7 +545,7 @@ void Core::cut_back_log() {
     quorum_->cut_back(log_->last_zxid());
     for (const Entry& entry : cut) {
         ++metrics_.entries_refused_full;
-        if (entry.origin.node == 0 || entry.op == entry_op::membership) {
+        if (entry.origin.node != node_number_ || entry.op == entry_op::membership) {
             rules_cut_ = rules_cut_ || entry.op == entry_op::rules;
             SessionSlot slot = state_->sessions.find(entry.session);
             if (slot != 0) state_->sessions.touch(slot, clock_ms());
@@ -678,6 +681,8 @@ void Core::stop_step() {
         if (gone_.empty()) stage_ = StopStage::stopped;
         return;
     }
+    // As long as there are links, there is always more to write.
+    if (stage_ == StopStage::draining && gone_.empty() && links_ != nullptr) links_->close_all();
     if (stage_ == StopStage::draining && gone_.empty() && log_->idle()) {
         log_->end_mark();
         stage_ = StopStage::marking;

@@ -180,7 +180,9 @@ private:
     uint64_t ticks_us(int32_t ticks, uint64_t unset_us) const;
     void open_links();
     bool living() const;
-    Result<void> join(uint64_t ensemble, uint64_t seed, bool voteless);
+    static uint64_t empty_zxid(uint64_t birth);
+    uint64_t first_sequence();
+    Result<void> join(uint64_t ensemble, uint64_t seed, uint64_t birth, bool voteless);
     void tell_status();
     void tell_status(uint32_t peer);
     bool take_status(uint32_t peer, Bytes payload);
@@ -231,7 +233,7 @@ private:
     bool take_digests(uint32_t peer, Bytes payload);
     void compare_digest(uint32_t member, uint64_t zxid, uint64_t digest);
     void tell_differs(uint32_t member, uint64_t zxid, bool alone);
-    bool take_differs(Bytes payload);
+    bool take_differs(uint32_t peer, Bytes payload);
     void differ(uint64_t zxid, bool alone);
 
     // replicate.cc
@@ -244,6 +246,7 @@ private:
     bool may_write() const;
     void submit(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body);
     void send_forwards();
+    static bool forwardable(const Entry& entry);
     bool take_forward(uint32_t peer, Bytes payload);
     void resume_forwards();
     void tell_room();
@@ -272,7 +275,7 @@ private:
     void wait(Client& client);
     bool take_word(Client& client, uint32_t word);
     void connect(Client& client, Bytes frame);
-    void touch_if_known(Client& client, const ConnectRequest& asked);
+    void touch_if_known(int64_t id, Bytes body);
     static bool needs_leader(const Client& client, Bytes frame);
     void request(Client& client, Bytes frame);
     void request_write(Client& client, Pending pending, Bytes body);
@@ -332,6 +335,7 @@ private:
         uint64_t boot = 0;  // of its process; no two of a node have the same
         bool living = false;
         bool full = false;  // its disk has no room
+        uint64_t birth = 0;  // as its record has it
     };
     std::map<uint32_t, PeerStatus> statuses_;  // of linked peers
     std::set<uint32_t> allies_;                // linked, and of this ensemble
@@ -408,6 +412,7 @@ private:
     uint64_t held_bytes_ = 0;       // in all clients' `in` and `held`
     uint64_t unsent_ = 0;           // of all clients
     uint64_t promised_ = 0;         // to all clients
+    uint64_t forwarded_ = 0;        // bytes of requests in all queues that the leader was asked for
     uint64_t made_ = 0;             // bytes of replies since the last flush
     uint64_t outstanding_ = 0;      // requests in all queues
 

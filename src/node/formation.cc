@@ -42,6 +42,17 @@ uint64_t Core::ticks_us(int32_t ticks, uint64_t unset_us) const {
     return std::max<uint64_t>(us, 2'000'000);
 }
 
+// Where the empty state stands that the log of an ensemble started from: that of a node that was
+// alone once has zxids from 1 on. What a record says may be later, where --force-new-ensemble wrote
+// it: the state there is not empty.
+uint64_t Core::empty_zxid(uint64_t birth) {
+    return birth < several_first_zxid ? 0 : several_first_zxid;
+}
+
+// Of a record that is made anew. It may not be this node's first: the one that a lost disk took
+// along must not have counted the same numbers, for entries in the log tell by them whose they are.
+uint64_t Core::first_sequence() { return chance64(io_) >> 33; }
+
 void Core::open_links() {
     links_ = std::make_unique<Links>(
         io_, node_number_, config_.quorum_secret, ticks_us(config_.sync_limit_ticks, silence_us),
@@ -56,16 +67,26 @@ void Core::open_links() {
 
 // Did anything happen in the ensemble that this node knows of?
 bool Core::living() const {
-    return record_.ensemble != 0 &&
+    return record_.ensemble != 0 && log_ != nullptr &&
            (record_.term > 0 || quorum_->term() > 0 || log_->last_zxid() > record_.birth);
 }
 
 // Takes this node into the ensemble. Only where there was nothing: it waits for the disk.
-Result<void> Core::join(uint64_t ensemble, uint64_t seed, bool voteless) {
+Result<void> Core::join(uint64_t ensemble, uint64_t seed, uint64_t birth, bool voteless) {
+    bool anew = log_ != nullptr;
+    // Nothing ever happened in it, but there are files.
+    if (anew)
+        if (Result<void> done = set_aside(io_, config_.data_dir, log_directory()); !done)
+            return done;
     record_ = {.ensemble = ensemble, .seed = seed, .node = node_number_};
-    record_.birth = several() ? several_first_zxid : 0;
+    record_.birth = birth;
     record_.voteless = voteless;
+    record_.sequence = first_sequence();
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored) return stored;
+    if (anew) {
+        begin_again_ = true;
+        return Error{.text = "this server was to take part in another ensemble; it begins anew"};
+    }
     boot_ = record_.sequence;
     next_attach_ = boot_ << 32 | 1;
     if (Result<void> done = recover(false); !done) return done;
@@ -86,6 +107,7 @@ void Core::tell_status(uint32_t peer) {
     out.u64(boot_);
     out.boolean(living());
     out.boolean(log_ != nullptr && log_->full());
+    out.u64(record_.birth);
     links_->end(peer);
 }
 
@@ -95,7 +117,8 @@ bool Core::take_status(uint32_t peer, Bytes payload) {
                       .seed = in.u64(),
                       .boot = in.u64(),
                       .living = in.boolean(),
-                      .full = in.boolean()};
+                      .full = in.boolean(),
+                      .birth = in.u64()};
     if (!in.ok()) return false;
     statuses_[peer] = status;
     consider(peer);
@@ -126,8 +149,11 @@ void Core::form() {
         if (status.ensemble == record_.ensemble) return take_part();
         LOG(info, "this node is blank and joins the ensemble of server.%u; it does not vote until "
                   "it has been admitted", peer);
-        if (Result<void> done = join(status.ensemble, status.seed, true); !done)
+        if (Result<void> done = join(status.ensemble, status.seed, empty_zxid(status.birth), true);
+            !done) {
             failure_ = done.error();
+            return;
+        }
         return take_part();
     }
     Electorate voters = electorate();
@@ -143,7 +169,8 @@ void Core::form() {
     if (all_fresh) return take_part();
     if (!all_here || voters.voters.front() != node_number_) return;
     if (record_.ensemble == 0) {
-        if (Result<void> done = join(chance64(io_), chance64(io_), false); !done) {
+        Result<void> done = join(chance64(io_), chance64(io_), several_first_zxid, false);
+        if (!done) {
             failure_ = done.error();
             return;
         }
@@ -170,7 +197,8 @@ bool Core::take_form(uint32_t peer, Bytes payload) {
         return true;
     }
     if (living() || taking_part_ || record_.ensemble == ensemble) return true;
-    if (Result<void> done = join(ensemble, seed, false); !done) failure_ = done.error();
+    if (Result<void> done = join(ensemble, seed, several_first_zxid, false); !done)
+        failure_ = done.error();
     return true;
 }
 
@@ -192,6 +220,8 @@ void Core::peer_down(uint32_t peer) {
     readers_.erase(peer);
     if (!allies_.erase(peer)) return;
     if (peer == quorum_->leader()) severed_ = true;
+    // What admits it again may come to it in a snapshot, and then it does not see it.
+    readmitted_.erase(peer);
     quorum_->lost(peer);
 }
 

@@ -14,6 +14,7 @@ constexpr uint64_t prove_us_max = 3'000'000;
 constexpr uint64_t ping_us = 500'000;
 constexpr uint64_t redial_us_least = 10'000;
 constexpr uint64_t redial_us_most = 500'000;
+constexpr uint64_t lived_us = 1'000'000;
 constexpr size_t unproven_max = 64;
 constexpr size_t unsent_max = 256u << 20;
 constexpr uint64_t complain_us = 60'000'000;
@@ -54,6 +55,7 @@ Links::Link& Links::add(LinkId id) {
 }
 
 bool Links::came(LinkId id, const Address& from) {
+    if (closed_) return false;
     if (unproven_ >= unproven_max) {
         ++refused_;
         return false;
@@ -148,7 +150,6 @@ void Links::proven(Link& link) {
     --unproven_;
     up_[peer] = link.id;
     if (auto target = targets_.find(peer); target != targets_.end()) {
-        target->second.wait_us = 0;
         target->second.met = true;
     }
     LOG(debug, "linked to server.%u", peer);
@@ -178,7 +179,11 @@ void Links::drop(Link& link, const char* why) {
     if (peer == 0) --unproven_;
     if (link.by_us) {
         auto target = targets_.find(link.dialed_peer);
-        if (target != targets_.end() && target->second.link == id) target->second.dialing = false;
+        if (target != targets_.end() && target->second.link == id) {
+            target->second.dialing = false;
+            // What stands and soon ends again, and again, is not dialed as fast as it goes.
+            if (peer != 0 && now_us_ - link.opened_us > lived_us) target->second.wait_us = 0;
+        }
     }
     if (peer != 0) LOG(debug, "link to server.%u ends: %s", peer, why);
     // What was said last may be the reason, and the other side's to know.
@@ -212,6 +217,7 @@ void Links::tick(uint64_t now_us) {
         }
     }
     for (auto& [peer, target] : targets_) {
+        if (closed_) break;
         bool ours = dial_all_ || peer < self_ || !target.met;
         if (!ours || target.dialing || is_up(peer)) continue;
         if (now_us >= target.dial_us) dial(peer, target);
@@ -253,6 +259,7 @@ void Links::flush() {
 }
 
 void Links::close_all() {
+    closed_ = true;
     while (!ids_.empty()) drop(*links_[ids_.back()], "the server stops");
 }
 

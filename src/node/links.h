@@ -74,6 +74,7 @@ public:
     void close(uint32_t peer, const char* why);
     // One call to Io for each link with something to say.
     void flush();
+    // For good: no others take their place.
     void close_all();
 
     uint64_t refused() const { return refused_; }  // that could not prove themselves
@@ -128,6 +129,7 @@ private:
     std::map<uint32_t, LinkId> up_;
     std::map<uint32_t, Target> targets_;
     bool dial_all_ = false;
+    bool closed_ = false;
     uint64_t now_us_ = 0;
     uint64_t next_tick_us_ = 0;
     uint64_t refused_ = 0;

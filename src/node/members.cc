@@ -111,7 +111,9 @@ void Core::start_alone() {
     if (record_.ensemble == 0) {
         uint8_t chance[16];
         io_.random(chance);
-        Result<void> done = join(load_u64(chance) | 1, load_u64(chance + 8) | 1, false);
+        uint64_t ensemble = load_u64(chance) | 1;
+        uint64_t seed = load_u64(chance + 8) | 1;
+        Result<void> done = join(ensemble, seed, empty_zxid(~uint64_t{0}), false);
         if (!done) {
             failure_ = done.error();
             return;

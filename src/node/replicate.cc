@@ -20,6 +20,13 @@ constexpr size_t link_bytes_max = 1u << 20;      // unsent, then nothing more is
 constexpr size_t held_forwards_max = 64u << 20;
 constexpr uint64_t vote_ticket = uint64_t{1} << 63 | 1;
 
+bool well_formed_membership(Bytes body) {
+    MembershipEntry named;
+    Reader in(body);
+    decode(in, named);
+    return in.ok() && !named.members.empty();
+}
+
 }  // namespace
 
 bool Core::peer_came(LinkId link, const Address& from) {
@@ -43,7 +50,7 @@ bool Core::peer_frame(uint32_t peer, const Frame& frame) {
     default: break;
     }
     // It says more than this node can make sense of yet.
-    if (!allies_.contains(peer)) return true;
+    if (!allies_.contains(peer) || failure_) return true;
     if (!taking_part_) take_part();
     switch (frame.kind) {
     case FrameKind::message: return take_message(peer, frame.payload);
@@ -53,7 +60,7 @@ bool Core::peer_frame(uint32_t peer, const Frame& frame) {
     case FrameKind::ask_snapshot: return take_ask_snapshot(peer, frame.payload);
     case FrameKind::snapshot: return take_snapshot(peer, frame.payload);
     case FrameKind::digests: return take_digests(peer, frame.payload);
-    case FrameKind::differs: return take_differs(frame.payload);
+    case FrameKind::differs: return take_differs(peer, frame.payload);
     default: return false;
     }
 }
@@ -64,6 +71,7 @@ bool Core::take_message(uint32_t peer, Bytes payload) {
     decode(in, message);
     if (!in.ok() || message.kind == MessageKind::append) return false;
     message.peer = peer;
+    if (!quorum_->plausible(message)) return false;
     quorum_->receive(message);
     return true;
 }
@@ -74,6 +82,7 @@ bool Core::take_append(uint32_t peer, Bytes payload) {
     decode(in, message);
     message.peer = peer;
     if (!in.ok() || message.kind != MessageKind::append) return false;
+    if (!quorum_->plausible(message)) return false;
     arrived_.clear();
     arrived_terms_.clear();
     while (in.left() > 0) {
@@ -81,10 +90,12 @@ bool Core::take_append(uint32_t peer, Bytes payload) {
         Bytes bytes = in.bytes(in.u32());
         if (!in.ok() || !decode(bytes, entry)) return false;
         if (entry.zxid != message.zxid + arrived_.size() + 1) return false;
+        if (entry.op == entry_op::membership && !well_formed_membership(entry.body)) return false;
         arrived_.push_back(entry);
         arrived_terms_.push_back(entry.term);
     }
     if (message.zxid + arrived_.size() != message.last) return false;
+    if (!quorum_->plausible(message, arrived_terms_)) return false;
     Accepted accepted = quorum_->accept(message, arrived_terms_);
     if (!accepted.good) return true;
     if (accepted.keep < log_->last_zxid()) {
@@ -184,12 +195,25 @@ void Core::send_forwards() {
     if (forwards_.capacity() > (1u << 20)) forwards_.reset();
 }
 
+// What apply takes for granted. Of what servers make by themselves a leader takes nothing.
+bool Core::forwardable(const Entry& entry) {
+    std::vector<Identity> ids;
+    if (!decode(entry.ids, ids)) return false;
+    if (entry.op == static_cast<int32_t>(Op::create_session) ||
+        entry.op == static_cast<int32_t>(Op::close_session) ||
+        entry.op == entry_op::attach_session || entry.op == entry_op::upgrade_session)
+        return true;
+    const Command* command = find_command(entry.op);
+    return command != nullptr && command->kind == CommandKind::write &&
+           State::well_formed(entry.op, entry.body);
+}
+
 // What comes under another term is dropped: its clients have been cut, or will be.
 bool Core::take_forward(uint32_t peer, Bytes payload) {
     Reader in(payload);
     if (in.u64() != quorum_->term() || quorum_->role() != Role::leader) return in.ok();
-    // While it hands over it waits how that ends.
-    if (!quorum_->may_append()) {
+    // While it hands over it waits how that ends; and nothing overtakes what waits.
+    if (!quorum_->may_append() || !held_forwards_.empty()) {
         if (held_forwards_.size() > held_forwards_max) return false;
         held_forwards_.u32(peer);
         held_forwards_.u32(static_cast<uint32_t>(payload.size()));
@@ -200,6 +224,7 @@ bool Core::take_forward(uint32_t peer, Bytes payload) {
         Entry entry;
         Bytes bytes = in.bytes(in.u32());
         if (!in.ok() || !decode(bytes, entry) || entry.origin.node != peer) return false;
+        if (!forwardable(entry)) return false;
         const Command* command = find_command(entry.op);
         bool of_client = command != nullptr && command->kind == CommandKind::write;
         if (log_->full() && of_client && !admitted_when_full(entry.op, entry.body)) {
@@ -236,7 +261,8 @@ void Core::tell_room() {
 
 void Core::resume_forwards() {
     if (held_forwards_.empty() || !quorum_->may_append()) return;
-    Buffer held = std::move(held_forwards_);
+    Buffer held;
+    held.swap(held_forwards_);
     Reader in(held.bytes());
     while (in.left() > 0) {
         uint32_t peer = in.u32();

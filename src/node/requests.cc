@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t output_bytes_soft = 4u << 20;  // of one client: then no more of it is taken
 constexpr size_t output_bytes_little = 16u << 10;  // or of this, where all have much
+constexpr size_t forwarded_max = 32u << 20;      // of all clients: the leader must hold them
 constexpr size_t child_bytes = 32;               // of a name in a reply, about
 
 bool looks_like_http(uint32_t word) {
@@ -117,7 +118,7 @@ bool Core::may_take(const Client& client) const {
     size_t output = client.out.size() + client.unsent + client.promised;
     bool tight = unsent_ + promised_ + made_ >= config_.output_max / 8;
     return client.queued() < config_.client_outstanding_max &&
-           output < (tight ? output_bytes_little : output_bytes_soft) &&
+           forwarded_ < forwarded_max && output < (tight ? output_bytes_little : output_bytes_soft) &&
            (log_ == nullptr || log_->window_bytes() < config_.input_max / 2);
 }
 
@@ -268,7 +269,6 @@ void Core::connect(Client& client, Bytes frame) {
         op = entry_op::attach_session;
         AttachSession record{.timeout_ms = client.timeout_ms, .password = asked.password};
         encode(body_, record);
-        touch_if_known(client, asked);
     }
     client.session = asked.session;
     submit(next_origin(client), asked.session, op, {}, body_.bytes());
@@ -291,14 +291,16 @@ void Core::enqueue(Client& client, const Pending& pending) {
     ++outstanding_;
 }
 
-// Who comes back in time must not be expired while the entry is on its way.
-void Core::touch_if_known(Client& client, const ConnectRequest& asked) {
-    SessionSlot slot = state_->sessions.find(asked.session);
+// Who comes back in time, here or elsewhere, must not be expired while the entry is on its way.
+void Core::touch_if_known(int64_t id, Bytes body) {
+    AttachSession asked;
+    Reader in(body);
+    decode(in, asked);
+    SessionSlot slot = state_->sessions.find(id);
     if (slot == 0 || asked.password.size() != password_size) return;
     const Session& session = state_->sessions[slot];
     if (CRYPTO_memcmp(asked.password.data(), session.password, password_size) != 0) return;
     state_->sessions.touch(slot, clock_ms());
-    hear(client);
 }
 
 // Ends the connection that this node has for the session, if it has one.
@@ -380,6 +382,9 @@ void Core::request_write(Client& client, Pending pending, Bytes body) {
         err = Err::system_error;
     } else {
         pending.kind = PendingKind::write;
+        if (quorum_->role() != Role::leader) pending.size = static_cast<uint32_t>(body.size());
+        client.forwarded += pending.size;
+        forwarded_ += pending.size;
         client.largest = std::max(client.largest, body.size());
         bool upgrade = client.local && config_.local_sessions_upgrading &&
                        makes_ephemeral(static_cast<Op>(pending.op), body);
@@ -431,6 +436,7 @@ bool Core::admitted_when_full(int32_t op, Bytes body) {
 
 void Core::propose(const Origin& origin, int64_t session, int32_t op, Bytes ids, Bytes body) {
     ASSERT(quorum_->role() == Role::leader);
+    if (op == entry_op::attach_session) touch_if_known(session, body);
     if (op == static_cast<int32_t>(Op::reconfig) && links_ != nullptr)
         return propose_reconfig(origin, session, ids, body);
     Entry entry{.term = quorum_->term(),

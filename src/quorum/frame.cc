@@ -108,6 +108,8 @@ bool Handshake::take(const Frame& frame, Buffer& out, const char*& why) {
         if (frame.kind != FrameKind::hello || !decode(frame.payload, hello)) return false;
         why = "it speaks another version of the quorum protocol";
         if (hello.version != frame_version) return false;
+        why = "it has an id that no server has";
+        if (hello.id == 0 || hello.id > link_id_max) return false;
         why = "it has this node's own id";
         if (hello.id == mine_.id) return false;
         other_ = hello;

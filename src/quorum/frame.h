@@ -44,6 +44,7 @@ inline constexpr uint8_t frame_kind_last = static_cast<uint8_t>(FrameKind::diffe
 
 inline constexpr uint16_t frame_version = 1;
 inline constexpr size_t frame_head_size = 9;
+inline constexpr uint32_t link_id_max = 255;
 inline constexpr size_t early_frame_max = 128;        // before the proof
 inline constexpr size_t frame_max = 320u << 20;       // after it
 

@@ -84,6 +84,9 @@ public:
     void tick(uint64_t now_us);
     void connected(uint32_t peer);
     void lost(uint32_t peer);
+    // Could a member that works as it should say this to this one? What could not must not be told.
+    // `terms`: of an append's entries.
+    bool plausible(const Message& message, std::span<const uint64_t> terms = {}) const;
     void receive(const Message& message);  // all but appends
     // `terms`: of the entries that came with it, the first one is message.zxid + 1.
     Accepted accept(const Message& append, std::span<const uint64_t> terms);

@@ -31,6 +31,29 @@ const Quorum::Progress* Quorum::progress(uint32_t peer) const {
     return found == peers_.end() ? nullptr : &found->second;
 }
 
+// What else a peer may say can do harm to what it acknowledges itself, but to nothing here.
+bool Quorum::plausible(const Message& message, std::span<const uint64_t> terms) const {
+    constexpr uint64_t leap_max = uint64_t{1} << 40;
+    if (message.term > vote_.term && message.term - vote_.term > leap_max) return false;
+    bool of_leader =
+        message.kind == MessageKind::heartbeat || message.kind == MessageKind::append;
+    if (of_leader && role_ == Role::leader && message.term == vote_.term) {
+        LOG(error, "server.%u leads in term %llu, and so does this node", message.peer,
+            static_cast<unsigned long long>(message.term));
+        return false;
+    }
+    // An old leader is told so.
+    if (message.term < vote_.term) return true;
+    uint64_t before = message.zxid_term;
+    for (size_t i = 0; i < terms.size(); ++i) {
+        if (terms[i] < before || terms[i] > message.term) return false;
+        before = terms[i];
+        // What is committed is not cut, and what follows it is of no earlier term.
+        if (message.zxid + 1 + i > committed_ && before < *terms_.at(committed_)) return false;
+    }
+    return true;
+}
+
 void Quorum::receive(const Message& message) {
     ASSERT(peers_.contains(message.peer));
     switch (message.kind) {
