@@ -633,7 +633,8 @@ void Core::purge() {
         snapshots_.erase(snapshots_.begin());
     }
     if (!ops.empty()) io_.submit(Lane::bulk, purge_ticket, std::move(ops));
-    if (snapshots_.size() >= keep || log_->full()) log_->purge(snapshots_.front());
+    if (snapshots_.size() >= keep || log_->full()) 
+        log_->purge(mutated(Mutation::purge_too_much) ? state_->zxid() : snapshots_.front());
 }
 
 Standing Core::standing() const {

@@ -56,7 +56,7 @@ bool Core::living() const {
 Result<void> Core::join(uint64_t ensemble, uint64_t seed, bool voteless) {
     record_ = {.ensemble = ensemble, .seed = seed, .node = node_number_};
     record_.birth = several() ? several_first_zxid : 0;
-    record_.voteless = voteless;
+    record_.voteless = voteless && !mutated(Mutation::admit_at_once);
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored) return stored;
     boot_ = record_.sequence;
     next_attach_ = boot_ << 32 | 1;
