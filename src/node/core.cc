@@ -646,6 +646,7 @@ Standing Core::standing() const {
             .digest = state_->digest(),
             .committed = quorum_->committed(),
             .last_zxid = log_ == nullptr ? 0 : log_->last_zxid(),
+            .voteless = log_ == nullptr || quorum_->voteless(),
             .next_attach = next_attach_};
 }
 

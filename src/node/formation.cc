@@ -55,6 +55,9 @@ bool Core::living() const {
 // Takes this node into the ensemble. Only where there was nothing: it waits for the disk.
 Result<void> Core::join(uint64_t ensemble, uint64_t seed, bool voteless) {
     record_ = {.ensemble = ensemble, .seed = seed, .node = node_number_};
+    // Who joins what lives may have been in it before, and forgotten it: its processes then had numbers
+    // that must not come again (boot_).
+    if (voteless) record_.sequence = chance64(io_) & 0x3fffffff;
     record_.birth = several() ? several_first_zxid : 0;
     record_.voteless = voteless && !mutated(Mutation::admit_at_once);
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored) return stored;
