@@ -173,6 +173,8 @@ int Machine::disk_fault(const DiskOp& op) {
     // A spare that is being made into a segment is the log's already.
     bool of_bulk = op.kind == DiskOpKind::create && name != "spare.next";
     if (name.starts_with("spare.") && !of_bulk) injected_ = true;
+    // Put aside at a start, as it is of no use.
+    if (op.to.find("/damaged.") != op.to.npos) injected_ = true;
     return EIO;
 }
 
