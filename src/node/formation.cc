@@ -80,7 +80,7 @@ Result<void> Core::join(uint64_t ensemble, uint64_t seed, uint64_t birth, bool v
             return done;
     record_ = {.ensemble = ensemble, .seed = seed, .node = node_number_};
     record_.birth = birth;
-    record_.voteless = voteless;
+    record_.voteless = voteless && !mutated(Mutation::admit_at_once);
     record_.sequence = first_sequence();
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored) return stored;
     if (anew) {

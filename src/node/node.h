@@ -26,6 +26,7 @@ struct Standing {
     uint64_t digest = 0;        // of the state at applied_zxid
     uint64_t committed = 0;
     uint64_t last_zxid = 0;    // of the log
+    bool voteless = false;     // blank, or not admitted again yet
     uint64_t next_attach = 0;  // the attach number of the client that is taken next
 };
 
