@@ -83,7 +83,7 @@ say = @printf '%s %s\n' $(1) $(notdir $@)
 hint = '%s\n'
 endif
 
-.PHONY: all test unit sim explore explore-mutants diff interop cli-test crash hostile readme bench fuzz format lint tidy \
+.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test crash hostile readme bench fuzz format lint tidy \
         install uninstall clean help binaries always
 .DEFAULT_GOAL := all
 
@@ -160,6 +160,8 @@ unit: $(BUILD)/unit $(BUILD)/unit-tools  ## unit tests
 	@$(BUILD)/unit-tools
 sim: $(BUILD)/sim  ## the simulator: SEEDS=n, or SEED=k to repeat one; NODES=n voters in each world
 	@$(BUILD)/sim $(if $(NODES),--nodes $(NODES)) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+sim-mutants: build/normal/sim  ## does the simulator find each deliberate bug?
+	@LIBS='$(libs_zkd)' tests/sim/mutants
 explore-mutants:  ## does explore find each deliberate bug?
 	@tests/explore/mutants
 explore: $(BUILD)/explore  ## every order of events for three nodes: STATES=n a chapter, MORE=n events

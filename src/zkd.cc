@@ -39,6 +39,8 @@ constexpr const char* usage =
     "    zkd --check zk.conf          says what is wrong with a file, starts nothing\n"
     "    zkd --version, zkd --help\n"
     "\n"
+    "Signals: TERM and INT stop it in good order, a leader hands over first; USR1 hands over only.\n"
+    "\n"
     "    zkd zk.conf --force-new-ensemble\n"
     "        when the majority of an ensemble is lost for good, on ONE server that is left: what\n"
     "        it holds becomes the data of a new ensemble of which it is the only member. What the\n"
@@ -152,6 +154,7 @@ void open_standard_files() {
 void set_up_process() {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);  // until the loop takes it
     signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of that write, as a full disk is
     // The lanes' threads allocate next to nothing: no heaps of their own for them.
     mallopt(M_ARENA_MAX, 1);

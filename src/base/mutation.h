@@ -26,6 +26,26 @@ enum class Mutation : uint8_t {
     barrier_unconfirmed,     // without a round to a majority
     barrier_of_new_leader,   // before its first entry is committed
     count_voteless,
+    // storage
+    skip_fsync,              // of the log's batches
+    skip_sync_dir,           // of a new segment
+    forget_log,              // a start takes the newest snapshot for all there is
+    purge_too_much,          // of the log: what only the last snapshot is behind
+    forget_vote,             // the record has the term, but not for whom
+    // state
+    forget_ephemeral,        // the last one of a session that ends
+    attach_unchecked,        // a write of the connection that lost the session
+    expire_at_once,          // after a fail-over nobody gets a full time-out
+    // node
+    event_after_reply,
+    sync_without_barrier,
+    read_overtakes,          // the writes that were asked before it
+    keep_uncertain,          // whom a leader that is gone owes an answer
+    forward_twice,           // where the first time was not all of it
+    heard_untold,            // the leader never hears of sessions elsewhere
+    admit_at_once,           // whoever joins blank votes
+    apply_uncommitted,
+    connect_ahead,           // a client that has seen more
 };
 
 #ifdef ZKD_MUTATION

@@ -57,14 +57,15 @@ UvIo::UvIo() {
     uv_signal_init(&loop_, &term_);
     uv_signal_init(&loop_, &interrupt_);
     uv_signal_init(&loop_, &child_event_);
+    uv_signal_init(&loop_, &hand_over_);
     for (uv_handle_t* handle : handles()) handle->data = this;
     for (DiskLane& lane : lanes_) lane.start(&disk_event_);
 }
 
-std::array<uv_handle_t*, 7> UvIo::handles() {
+std::array<uv_handle_t*, 8> UvIo::handles() {
     auto any = [](auto* handle) { return reinterpret_cast<uv_handle_t*>(handle); };
     return {any(&prepare_), any(&idle_),      any(&timer_),      any(&disk_event_),
-            any(&term_),    any(&interrupt_), any(&child_event_)};
+            any(&term_),    any(&interrupt_), any(&child_event_), any(&hand_over_)};
 }
 
 UvIo::~UvIo() {
@@ -79,6 +80,7 @@ Result<void> UvIo::listen(Node& node) {
     uv_signal_start(&term_, on_signal, SIGTERM);
     uv_signal_start(&interrupt_, on_signal, SIGINT);
     uv_signal_start(&child_event_, on_child, SIGCHLD);
+    uv_signal_start(&hand_over_, on_hand_over, SIGUSR1);
     return network_.listen(events_to(node));
 }
 
@@ -142,6 +144,10 @@ void UvIo::on_signal(uv_signal_t* handle, int number) {
     io->stopping_ = true;
     io->network_.stop_listening();
     io->node_->stop();
+}
+
+void UvIo::on_hand_over(uv_signal_t* handle, int) {
+    static_cast<UvIo*>(handle->data)->node_->hand_over();
 }
 
 void UvIo::on_child(uv_signal_t* handle, int) {

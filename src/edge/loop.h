@@ -63,12 +63,13 @@ private:
     static void on_timer(uv_timer_t* handle);
     static void on_signal(uv_signal_t* handle, int number);
     static void on_child(uv_signal_t* handle, int number);
+    static void on_hand_over(uv_signal_t* handle, int number);
     static void on_disk(uv_async_t* handle);
 
     void turn();
     void sleep_until(uint64_t next_us, bool more);
     void close_loop();
-    std::array<uv_handle_t*, 7> handles();
+    std::array<uv_handle_t*, 8> handles();
 
     uv_loop_t loop_{};
     uv_prepare_t prepare_{};
@@ -78,6 +79,7 @@ private:
     uv_signal_t term_{};
     uv_signal_t interrupt_{};
     uv_signal_t child_event_{};
+    uv_signal_t hand_over_{};
 
     Node* node_ = nullptr;
     Network network_{&loop_};

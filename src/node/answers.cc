@@ -17,6 +17,7 @@ constexpr uint32_t applies_per_turn = 4096;
 
 void Core::apply_committed() {
     uint64_t end = std::min(quorum_->committed(), state_->zxid() + applies_per_turn);
+    if (mutated(Mutation::apply_uncommitted)) end = log_->last_zxid();
     if (snapshot_due_) end = std::min(end, std::max(log_->durable_zxid(), state_->zxid()));
     while (state_->zxid() < end) {
         Entry entry = log_->at(state_->zxid() + 1);
@@ -25,8 +26,9 @@ void Core::apply_committed() {
         Applied applied = state_->apply(entry, reply_);
         ++metrics_.commits;
         if (entry.op == entry_op::readmit) admit(entry);
-        tell(entry);
+        if (!mutated(Mutation::event_after_reply)) tell(entry);
         answer_origin(entry, applied);
+        if (mutated(Mutation::event_after_reply)) tell(entry);
         note_digest();
     }
     log_->release(state_->zxid());
@@ -122,7 +124,7 @@ void Core::answer_connect(Client& client, const Applied& applied) {
     answer.password = in.bytes(password_size);
     answer.has_read_only = client.has_read_only;
     ASSERT(in.ok());
-    if (client.seen > static_cast<int64_t>(state_->zxid()))
+    if (client.seen > static_cast<int64_t>(state_->zxid()) && !mutated(Mutation::connect_ahead))
         return drop(client, "client is ahead");
     client.slot = state_->sessions.find(answer.session);
     ASSERT(client.slot != 0);
@@ -168,6 +170,7 @@ void Core::answer_queue(Client& client) {
             pending.kind == PendingKind::upgrade)
             return;
         uint64_t reached = std::max(barrier_reached_, client.barrier_passed);
+        if (mutated(Mutation::sync_without_barrier)) reached = pending.barrier;
         if (pending.kind == PendingKind::sync && pending.barrier > reached) {
             if (!client.at_barrier) at_barrier_.push_back(client.id);
             client.at_barrier = true;

@@ -27,7 +27,8 @@ constexpr uint64_t foreign = uint64_t{1} << 63;
 constexpr uint64_t offer = ~uint64_t{0};          // in place of an offset: no bytes yet
 constexpr uint64_t sent_ahead_max = 1u << 20;     // of what the peer has said that it has
 constexpr size_t piece_max = 256u << 10;
-constexpr uint64_t patience_us = 30'000'000;      // with a peer that asks for nothing more
+constexpr uint64_t patience_us = 30'000'000;      // with a peer that asks for nothing more;
+                                                  // where initLimit is not set
 
 }  // namespace
 
@@ -88,7 +89,7 @@ void Core::send_snapshots() {
         const Quorum::Progress* progress = quorum_->progress(peer);
         bool wanted = quorum_->role() == Role::leader && links_->is_up(peer) &&
                       progress != nullptr && progress->state == Quorum::Stream::snapshot;
-        bool late = clock_us_ - outgoing.heard_us > patience_us;
+        bool late = clock_us_ - outgoing.heard_us > ticks_us(config_.init_limit_ticks, patience_us);
         if (wanted && late) links_->close(peer, "it does not take its snapshot");
         if (!wanted || late) {
             at = outgoing_.erase(at);

@@ -637,7 +637,8 @@ void Core::purge() {
         snapshots_.erase(snapshots_.begin());
     }
     if (!ops.empty()) io_.submit(Lane::bulk, purge_ticket, std::move(ops));
-    if (snapshots_.size() >= keep || log_->full()) log_->purge(snapshots_.front());
+    if (snapshots_.size() >= keep || log_->full()) 
+        log_->purge(mutated(Mutation::purge_too_much) ? state_->zxid() : snapshots_.front());
 }
 
 Standing Core::standing() const {
@@ -649,6 +650,7 @@ Standing Core::standing() const {
             .digest = state_->digest(),
             .committed = quorum_->committed(),
             .last_zxid = log_ == nullptr ? 0 : log_->last_zxid(),
+            .voteless = log_ == nullptr || quorum_->voteless(),
             .next_attach = next_attach_};
 }
 
@@ -656,6 +658,16 @@ void Core::stop() {
     if (stage_ != StopStage::running) return;
     stage_ = StopStage::handing_over;
     if (!quorum_->transfer()) drain();
+}
+
+void Core::hand_over() {
+    if (quorum_->role() != Role::leader) {
+        LOG(info, "asked to hand over, but this node does not lead");
+    } else if (quorum_->transfer()) {
+        LOG(info, "handing over, as asked");
+    } else {
+        LOG(warn, "asked to hand over, but nobody could take over");
+    }
 }
 
 void Core::drain() {

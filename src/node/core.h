@@ -126,6 +126,7 @@ public:
     bool turn();
     uint64_t next_turn_us() const { return next_turn_us_; }
     void stop();
+    void hand_over();
     bool stopped() const { return stage_ == StopStage::stopped; }
     const Error* fatal() const;
     bool begin_again() const { return begin_again_; }
@@ -176,6 +177,7 @@ private:
 
     // formation.cc
     bool several() const;
+    uint64_t ticks_us(int32_t ticks, uint64_t unset_us) const;
     void open_links();
     bool living() const;
     static uint64_t empty_zxid(uint64_t birth);

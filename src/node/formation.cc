@@ -22,6 +22,7 @@ namespace zk {
 
 namespace {
 
+constexpr uint64_t silence_us = 10'000'000;  // where syncLimit is not set
 constexpr uint64_t several_first_zxid = uint64_t{1} << 32;  // the one before the first
 
 uint64_t chance64(Io& io) {
@@ -33,6 +34,13 @@ uint64_t chance64(Io& io) {
 }  // namespace
 
 bool Core::several() const { return in_ensemble(config_); }
+
+// A limit in ticks, as syncLimit; not less than what a busy machine may need.
+uint64_t Core::ticks_us(int32_t ticks, uint64_t unset_us) const {
+    if (ticks <= 0) return unset_us;
+    uint64_t us = static_cast<uint64_t>(ticks) * static_cast<uint64_t>(config_.tick_ms) * 1000;
+    return std::max<uint64_t>(us, 2'000'000);
+}
 
 // Where the empty state stands that the log of an ensemble started from: that of a node that was
 // alone once has zxids from 1 on. What a record says may be later, where --force-new-ensemble wrote
@@ -47,7 +55,7 @@ uint64_t Core::first_sequence() { return chance64(io_) >> 33; }
 
 void Core::open_links() {
     links_ = std::make_unique<Links>(
-        io_, node_number_, config_.quorum_secret,
+        io_, node_number_, config_.quorum_secret, ticks_us(config_.sync_limit_ticks, silence_us),
         Links::Heard{.up = [this](uint32_t peer) { peer_up(peer); },
                      .down = [this](uint32_t peer) { peer_down(peer); },
                      .frame = [this](uint32_t peer, const Frame& frame) {
@@ -72,7 +80,7 @@ Result<void> Core::join(uint64_t ensemble, uint64_t seed, uint64_t birth, bool v
             return done;
     record_ = {.ensemble = ensemble, .seed = seed, .node = node_number_};
     record_.birth = birth;
-    record_.voteless = voteless;
+    record_.voteless = voteless && !mutated(Mutation::admit_at_once);
     record_.sequence = first_sequence();
     if (Result<void> stored = store_record(io_, config_.data_dir, record_); !stored) return stored;
     if (anew) {

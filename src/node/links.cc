@@ -12,7 +12,6 @@ namespace {
 
 constexpr uint64_t prove_us_max = 3'000'000;
 constexpr uint64_t ping_us = 500'000;
-constexpr uint64_t silence_us_max = 5'000'000;
 constexpr uint64_t redial_us_least = 10'000;
 constexpr uint64_t redial_us_most = 500'000;
 constexpr uint64_t lived_us = 1'000'000;
@@ -47,9 +46,9 @@ Links::Link& Links::add(LinkId id) {
     if (id >= links_.size()) links_.resize(id + 1);
     ASSERT(links_[id] == nullptr);
     links_[id] = std::make_unique<Link>();
+    ids_.push_back(id);
     Link& link = *links_[id];
     link.id = id;
-    ids_.push_back(id);
     link.opened_us = link.heard_us = link.said_us = now_us_;
     ++unproven_;
     return link;
@@ -205,11 +204,14 @@ void Links::drop(Link& link, const char* why) {
 
 void Links::tick(uint64_t now_us) {
     now_us_ = now_us;
-    next_tick_us_ = now_us + ping_us;
+    if (now_us < next_tick_us_) return;
+    next_tick_us_ = now_us + ping_us / 2;
+    // From the end: a link that is dropped leaves the list.
     for (size_t i = ids_.size(); i-- > 0;) {
+        if (i >= ids_.size()) continue;
         Link& link = *links_[ids_[i]];
         bool late = link.peer == 0 ? now_us - link.opened_us > prove_us_max
-                                   : now_us - link.heard_us > silence_us_max;
+                                   : now_us - link.heard_us > silence_us_;
         if (late) {
             drop(link, "nothing is heard");
             continue;
@@ -250,6 +252,7 @@ void Links::close(uint32_t peer, const char* why) {
 
 void Links::flush() {
     for (size_t i = ids_.size(); i-- > 0;) {
+        if (i >= ids_.size()) continue;
         Link* link = links_[ids_[i]].get();
         if (!link->open || link->out.empty()) continue;
         link->said_us = now_us_;

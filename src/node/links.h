@@ -40,8 +40,13 @@ public:
         std::function<bool(uint32_t peer, const Frame& frame)> frame;
     };
 
-    Links(Io& io, uint32_t self, std::string secret, Heard heard)
-        : io_(io), self_(self), secret_(std::move(secret)), heard_(std::move(heard)) {}
+    // Who says nothing for `silence_us` is gone.
+    Links(Io& io, uint32_t self, std::string secret, uint64_t silence_us, Heard heard)
+        : io_(io),
+          self_(self),
+          secret_(std::move(secret)),
+          silence_us_(silence_us),
+          heard_(std::move(heard)) {}
 
     // The ensemble this node says it is in; 0: in none.
     void set_ensemble(uint64_t ensemble) { ensemble_ = ensemble; }
@@ -115,10 +120,11 @@ private:
     Io& io_;
     uint32_t self_;
     std::string secret_;
+    uint64_t silence_us_;
     Heard heard_;
     uint64_t ensemble_ = 0;
     std::vector<std::unique_ptr<Link>> links_;  // by number, of which clients have most
-    std::vector<LinkId> ids_;                   // of those there are
+    std::vector<LinkId> ids_;                   // those that are there
     size_t unproven_ = 0;
     std::map<uint32_t, LinkId> up_;
     std::map<uint32_t, Target> targets_;

@@ -32,6 +32,7 @@ void Node::on_dialed(LinkId link) {
 }
 bool Node::turn() { return core_->turn(); }
 uint64_t Node::next_turn_us() const { return core_->next_turn_us(); }
+void Node::hand_over() { core_->hand_over(); }
 void Node::stop() { core_->stop(); }
 bool Node::stopped() const { return core_->stopped(); }
 bool Node::begin_again() const { return core_->begin_again(); }

@@ -26,6 +26,7 @@ struct Standing {
     uint64_t digest = 0;        // of the state at applied_zxid
     uint64_t committed = 0;
     uint64_t last_zxid = 0;    // of the log
+    bool voteless = false;     // blank, or not admitted again yet
     uint64_t next_attach = 0;  // the attach number of the client that is taken next
 };
 
@@ -54,6 +55,8 @@ public:
     // When `turn` wants to be called again though nothing happened (Io::now_us time).
     uint64_t next_turn_us() const;
 
+    // A leader lets another one lead, if there is one that can.
+    void hand_over();
     // Orderly end: clients are cut, the log gets its end mark. `turn` until `stopped`.
     void stop();
     bool stopped() const;

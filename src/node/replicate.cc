@@ -187,6 +187,10 @@ void Core::submit(const Origin& origin, int64_t session, int32_t op, Bytes ids, 
 void Core::send_forwards() {
     if (forwards_.empty()) return;
     bool same = load_u64(forwards_.data()) == quorum_->term() && links_->is_up(quorum_->leader());
+    if (same && mutated(Mutation::forward_twice) && links_->unsent(quorum_->leader()) > 0) {
+        links_->begin(quorum_->leader(), FrameKind::forward).append(forwards_.bytes());
+        links_->end(quorum_->leader());
+    }
     if (same) {
         links_->begin(quorum_->leader(), FrameKind::forward).append(forwards_.bytes());
         links_->end(quorum_->leader());
@@ -290,7 +294,8 @@ void Core::tell_heard() {
         Client* client = find_client(id);
         if (client == nullptr || !client->heard) continue;
         client->heard = false;
-        if (out != nullptr && !client->gone) out->i64(client->session);
+        bool told = out != nullptr && !client->gone && !mutated(Mutation::heard_untold);
+        if (told) out->i64(client->session);
     }
     if (linked) links_->end(leader);
     heard_.clear();
@@ -317,7 +322,7 @@ void Core::write_vote() {
     record_.distrusted = record_.distrusted || distrust;
     if (vote_in_flight_) {
         record_.term = vote_in_flight_->term;
-        record_.vote = vote_in_flight_->member;
+        record_.vote = mutated(Mutation::forget_vote) ? 0 : vote_in_flight_->member;
     }
     record_.voteless = quorum_->voteless() && !admission_in_flight_;
     record_.committed = log_->committed_durable();
@@ -434,7 +439,8 @@ void Core::notice_leader() {
     severed_ = false;
     // What is agreed is not uncertain.
     if (before.leader != 0) apply_committed();
-    if (before.leader != 0) cut_uncertain("the leader is gone, and with it what was asked of it");
+    if (before.leader != 0 && !mutated(Mutation::keep_uncertain))
+        cut_uncertain("the leader is gone, and with it what was asked of it");
     if (before.role == Role::leader && now.role != Role::leader) {
         state_->sessions.follow();
         held_forwards_.clear();

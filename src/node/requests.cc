@@ -346,7 +346,7 @@ void Core::request(Client& client, Bytes frame) {
     } else if (command->op == Op::sync) {
         return request_sync(client, pending, body);
     }
-    if (client.idle()) {
+    if (client.idle() || mutated(Mutation::read_overtakes)) {
         answer_read(client, pending, body);
         return;
     }

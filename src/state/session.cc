@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/hash.h"
+#include "base/mutation.h"
 
 namespace zk {
 
@@ -69,7 +70,8 @@ void Sessions::lead(uint64_t now_ms, uint64_t tick_ms) {
     ASSERT(tick_ms > 0);
     tick_ms_ = tick_ms;
     for (SessionSlot slot = 1; slot < sessions_.end(); ++slot)
-        if (sessions_[slot].timeout_ms > 0) touch(slot, now_ms);
+        if (sessions_[slot].timeout_ms > 0)
+            mutated(Mutation::expire_at_once) ? enter(slot, now_ms + 1) : touch(slot, now_ms);
 }
 
 void Sessions::follow() {

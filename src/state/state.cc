@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 
 #include "base/hash.h"
+#include "base/mutation.h"
 #include "state/commands.h"
 #include "state/path.h"
 
@@ -146,7 +147,9 @@ Applied State::run(const Entry& entry, Buffer& reply) {
     SessionSlot session = sessions.find(entry.session);
     if (session != 0) {
         const Session& owner = sessions[session];
-        if (owner.owner_node != entry.origin.node || owner.owner_client != entry.origin.client)
+        bool owns = owner.owner_node == entry.origin.node &&
+                    owner.owner_client == entry.origin.client;
+        if (!owns && !mutated(Mutation::attach_unchecked))
             return {.err = Err::session_moved, .moved = true};
     }
     identities_.clear();
@@ -197,6 +200,7 @@ Applied State::run_session(const Entry& entry, Buffer& reply) {
     if (!by_server && !by_owner) return {.err = Err::session_moved, .moved = true};
     while (sessions[slot].ephemerals.head != 0) {
         ZnodeId id = sessions[slot].ephemerals.head;
+        if (mutated(Mutation::forget_ephemeral) && sessions[slot].ephemerals.count == 1) return {};
         remove_znode(keep(tree.path(id)), id, static_cast<int64_t>(entry.zxid));
     }
     sessions.remove(slot);

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/mutation.h"
+
 namespace zk {
 
 namespace {
@@ -125,7 +127,8 @@ void Log::activate(std::vector<DiskOp>& ops, uint64_t need, uint32_t& first_writ
     add(DiskOpKind::write, from, {}, header_bytes_.bytes());
     add(DiskOpKind::sync, from, {}, {});
     add(DiskOpKind::rename, from, path_of(number), {});
-    add(DiskOpKind::sync_dir, options_.directory, {}, {});
+    if (!mutated(Mutation::skip_sync_dir))
+        add(DiskOpKind::sync_dir, options_.directory, {}, {});
     first_write = static_cast<uint32_t>(ops.size());
 }
 
@@ -145,7 +148,7 @@ void Log::flush() {
     std::string path = path_of(segments_.back().number);
     ops.push_back({.kind = DiskOpKind::write, .path = path, .to = {}, .offset = offset_, .size = 0,
                    .data = batch.bytes.bytes()});
-    if (options_.sync)
+    if (options_.sync && !mutated(Mutation::skip_fsync))
         ops.push_back({.kind = DiskOpKind::sync, .path = path, .to = {}, .offset = 0, .size = 0,
                        .data = {}});
     offset_ += size;

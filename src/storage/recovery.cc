@@ -7,6 +7,7 @@
 #include <cinttypes>
 #include <cstring>
 
+#include "base/mutation.h"
 #include "state/commands.h"
 
 namespace zk {
@@ -158,7 +159,7 @@ private:
     Recovered& recovered_;
     Position last_;
     uint64_t committed_;
-    bool superseded_ = false;
+    bool superseded_ = mutated(Mutation::forget_log);
     Buffer reply_;
 };
 

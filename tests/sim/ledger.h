@@ -27,6 +27,9 @@ public:
     // A process has started, and its log ends here.
     void recovered(uint64_t last_zxid);
 
+    // The disk is lost, or what is on it. `number`: of the machine.
+    void lost(uint32_t number);
+
     // Is it there for good?
     bool holds(const Logged& logged) const;
     // The first zxid of what was written together with this one; 0: it is not there.

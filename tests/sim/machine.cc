@@ -173,6 +173,8 @@ int Machine::disk_fault(const DiskOp& op) {
     // A spare that is being made into a segment is the log's already.
     bool of_bulk = op.kind == DiskOpKind::create && name != "spare.next";
     if (name.starts_with("spare.") && !of_bulk) injected_ = true;
+    // Put aside at a start, as it is of no use.
+    if (op.to.find("/damaged.") != op.to.npos) injected_ = true;
     return EIO;
 }
 
@@ -190,25 +192,78 @@ void Machine::flip_bit() {
     flip_and_recover(path, offset, static_cast<int>(chance_.below(8)));
 }
 
-Result<Recovered> try_recovery(SimIo& io, const std::string& directory) {
+// Requires: no process.
+void Machine::wipe() {
+    world_.story.node(number_);
+    TELL(world_.story, "the disk is lost");
+    ledger_.lost(number_);
+    disk_.wipe();
+    ++losses_;
+    lacking_ = true;
+    damaged_ = false;
+}
+
+// Some bits of one file of the log or of a snapshot are flipped. Not where that cannot be told from a
+// write that a crash tore: no server can know then that something is missing. Requires: no process.
+void Machine::damage() {
+    std::vector<std::string> names = disk_.list(config_.data_dir);
+    std::erase_if(names, [](const std::string& name) {
+        return (!segment_number(name) && !snapshot_zxid(name)) || name.ends_with(".tmp");
+    });
+    if (names.empty()) return;
+    std::string path = config_.data_dir + "/" + chance_.pick(names);
+    uint64_t size = disk_.read(path)->size();
+    if (size == 0) return;
+    SimDisk damaged = disk_.copy(chance_.fork());
+    SimIo io(surroundings(damaged), chance_.fork());
+    Result<Recovered> whole = try_recovery(io, config_);
+    if (!whole) return;
+    struct Flip {
+        uint64_t offset;
+        int bit;
+    };
+    std::vector<Flip> flips(chance_.between(1, 8));
+    for (Flip& flip : flips) {
+        flip = {.offset = chance_.below(chance_.percent(70) ? std::min<uint64_t>(size, 3000) : size),
+                .bit = static_cast<int>(chance_.below(8))};
+        damaged.flip(path, flip.offset, flip.bit);
+    }
+    Result<Recovered> found = try_recovery(io, config_);
+    if (found && found->log.last.zxid < whole->log.last.zxid) return;
+    world_.story.node(number_);
+    TELL(world_.story, "bits of %s are flipped: %s", path.c_str(),
+         found ? "no harm" : found.error().text.c_str());
+    for (const Flip& flip : flips) disk_.flip(path, flip.offset, flip.bit);
+    ++losses_;
+    damaged_ = true;
+    if (found) return;
+    ledger_.lost(number_);
+    lacking_ = true;
+}
+
+Result<Recovered> try_recovery(SimIo& io, const Config& config) {
+    const std::string& directory = config.data_dir;
     Result<std::optional<StateRecord>> record = load_record(io, directory);
     if (!record) return record.error();
     if (!record->has_value()) return Error{.text = "there is no record"};
     return recover(io, {.data_directory = directory,
                         .log_directory = directory,
                         .ensemble = (*record)->ensemble,
-                        .seed = (*record)->seed});
+                        .seed = (*record)->seed,
+                        .birth = (*record)->birth,
+                        .member = in_ensemble(config),
+                        .committed = (*record)->committed});
 }
 
 void Machine::flip_and_recover(const std::string& path, uint64_t offset, int bit) {
     SimDisk copy = disk_.copy(chance_.fork());
     SimIo io(surroundings(copy), chance_.fork());
-    Result<Recovered> whole = try_recovery(io, config_.data_dir);
+    Result<Recovered> whole = try_recovery(io, config_);
     if (!whole) return;  // a start that was cut short; the next one will tell
     uint64_t batch = ledger_.batch_of(whole->log.last.zxid);
     if (batch == 0) return;
     copy.flip(path, offset, bit);
-    Result<Recovered> found = try_recovery(io, config_.data_dir);
+    Result<Recovered> found = try_recovery(io, config_);
     TELL(world_.story, "on a copy, bit %d of byte %llu of %s is flipped: %s", bit,
          static_cast<unsigned long long>(offset), path.c_str(),
          found ? "recovered" : found.error().text.c_str());

@@ -38,6 +38,12 @@ public:
     Standing standing() const { return process_->standing(); }
     const Ledger& ledger() const { return ledger_; }
     SimDisk& disk() { return disk_; }
+    // Its vote must not count until the others have admitted it again.
+    bool lacking() const { return lacking_; }
+    // It lost data, or may do so at its next start.
+    bool suspect() const { return lacking_ || damaged_; }
+    uint64_t losses() const { return losses_; }
+    void looked_at() { lacking_ = lacking_ && process_->standing().voteless; }
     uint64_t crashes() const { return crashes_; }
     bool sometimes_refuses() const { return injected_; }
 
@@ -57,6 +63,8 @@ public:
     void jump_wall(int64_t by_ms);
     void drift(int64_t ppm) { next_drift_ppm_ = ppm; }
     void move();  // to another address, which the names tell a little later
+    void wipe();
+    void damage();
     void end_faults();
     void flip_bit();
 
@@ -82,6 +90,9 @@ private:
     std::unique_ptr<SimIo> process_;
     uint64_t starts_ = 0;  // planned; only the newest counts
     uint64_t crashes_ = 0;
+    uint64_t losses_ = 0;
+    bool lacking_ = false;
+    bool damaged_ = false;
     bool stays_down_ = false;
     bool stopping_ = false;
     bool injected_ = false;  // an error that the process may die of
@@ -90,6 +101,6 @@ private:
 };
 
 // What a start makes of a disk, as far as tests may ask.
-Result<Recovered> try_recovery(SimIo& io, const std::string& directory);
+Result<Recovered> try_recovery(SimIo& io, const Config& config);
 
 }  // namespace zk::sim

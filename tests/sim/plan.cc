@@ -62,6 +62,9 @@ void plan_trouble(Plan& plan, Chance& chance) {
     if (chance.percent(20)) plan.slow_names_permille = 100;
     if (chance.percent(20)) plan.lost_names_permille = 200;
     plan.flip_percent = 0;
+    if (plan.voters < 3) return;
+    if (chance.percent(20)) plan.wipe_every_us = 3 * second_us;
+    if (chance.percent(20)) plan.damage_every_us = 2 * second_us;
 }
 
 }  // namespace
@@ -99,6 +102,8 @@ bool leave_out(Plan& plan, std::string_view kind) {
                       : kind == "bulk"      ? &plan.bulk_errors_permille
                       : kind == "sync"      ? &plan.slow_sync_permille
                       : kind == "flip"      ? &plan.flip_percent
+                      : kind == "wipe"      ? &plan.wipe_every_us
+                      : kind == "damage"    ? &plan.damage_every_us
                       : kind == "move"      ? &plan.move_percent
                                             : nullptr;
     if (kind == "purge") field = &plan.config.purge_interval_ms;

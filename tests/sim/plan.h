@@ -45,6 +45,8 @@ struct Plan {
     uint64_t slow_link_every_us = 0;
     uint64_t crash_many_percent = 0;  // of crashes that take several machines
     uint64_t move_percent = 0;        // of crashes after which the address is another
+    uint64_t wipe_every_us = 0;    // a machine comes back blank
+    uint64_t damage_every_us = 0;  // or with flipped bits in its log or a snapshot
     uint64_t flip_percent = 0;  // of restarts, tried on a copy of the disk
 
     // Clients.

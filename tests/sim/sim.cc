@@ -7,6 +7,7 @@
 // With --nodes N all worlds have N voters, whatever the seed says (0, and if not given: as it
 // says).
 // With --without KIND they lack one kind of trouble; plan.cc has the kinds.
+// With --stop the first failure ends the run.
 //
 // A world that breaks a rule is run again with words, and its last steps are printed. The same seed
 // gives the same world: every so many are run twice and compared.
@@ -35,6 +36,7 @@ struct Arguments {
     uint64_t nodes = 0;
     std::vector<std::string_view> without = {};
     bool one = false;
+    bool stop = false;
     bool verbose = false;
     std::string kept = "tests/sim/seeds.txt";
 };
@@ -136,7 +138,7 @@ int run_many(const Arguments& arguments) {
     uint64_t failed = 0;
     for (size_t i = 0; i < seeds.size(); ++i) {
         if (try_seed(seeds[i], i % twice_every == 0, failed < stories_max)) continue;
-        if (++failed >= failures_max) {
+        if (++failed >= (arguments.stop ? 1 : failures_max)) {
             printf("too many; stopped after %zu seeds\n", i + 1);
             seeds.resize(i + 1);
         }
@@ -166,6 +168,7 @@ bool parse(int argc, char** argv, Arguments& arguments) {
                     : word == "--nodes" ? number(arguments.nodes)
                     : word == "--without" ? without(arguments, i, argc, argv)
                     : word == "--seed"  ? (arguments.one = true, number(arguments.seed))
+                    : word == "--stop"  ? (arguments.stop = true)
                     : word == "--verbose" ? (arguments.verbose = true)
                                           : false;
         if (!good) return false;
@@ -180,7 +183,7 @@ int main(int argc, char** argv) {
     if (!parse(argc, argv, arguments)) {
         fprintf(stderr,
                 "usage: sim [--seeds N] [--first K] | --seed K [--verbose]\n"
-                "       beside that: --nodes N, --without KIND\n");
+                "       beside that: --nodes N, --without KIND, --stop\n");
         return 2;
     }
     now.argv = argv;

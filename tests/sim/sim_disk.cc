@@ -256,11 +256,20 @@ SimDisk SimDisk::copy(Chance chance) const {
     return other;
 }
 
+void SimDisk::wipe() {
+    inodes_.clear();
+    names_.clear();
+    safe_names_.clear();
+    changes_.clear();
+}
+
 void SimDisk::flip(const std::string& path, uint64_t offset, int bit) {
     Inode* inode = find(path);
     ASSERT(inode != nullptr);
     ASSERT(offset < inode->now.size());
     inode->now[offset] = static_cast<uint8_t>(inode->now[offset] ^ (1 << bit));
+    if (offset < inode->safe.size())
+        inode->safe[offset] = static_cast<uint8_t>(inode->safe[offset] ^ (1 << bit));
 }
 
 }  // namespace zk::sim

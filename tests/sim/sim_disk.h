@@ -54,7 +54,9 @@ public:
 
     // A copy to try things on; without the functions.
     SimDisk copy(Chance chance) const;
-    // Flips one bit. Requires: the file has that many bytes.
+    // All is gone: another disk, of the same size.
+    void wipe();
+    // Flips one bit, of what a loss of power leaves, too. Requires: the file has that many bytes.
     void flip(const std::string& path, uint64_t offset, int bit);
 
 private:

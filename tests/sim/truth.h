@@ -27,6 +27,7 @@ struct Logged {
     std::string bytes;
     Entry entry;        // views into bytes
     std::string wrong;  // what is wrong should it ever be committed
+    mutable uint64_t lost_by = 0;  // machines that had it for good, until their disk was lost
 };
 
 class Truth {

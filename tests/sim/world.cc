@@ -43,6 +43,7 @@ void World::add_machines() {
                           .faults = faults_,
                           .turned =
                               [this](Machine& of) {
+                                  of.looked_at();
                                   agreement_.stands(of.number(), of.standing());
                                   checker_.turned(of.number());
                               },
@@ -68,10 +69,17 @@ uint64_t World::crashes() const {
     return crashes;
 }
 
+uint64_t World::losses() const {
+    uint64_t losses = 0;
+    for (const auto& each : machines_) losses += each->losses();
+    return losses;
+}
+
 std::string World::describe() const {
     return std::to_string(plan_.voters) + "+" + std::to_string(plan_.nodes - plan_.voters) +
            " nodes, " + std::to_string(plan_.clients) + " clients, " + std::to_string(answers()) +
            " answers, " + std::to_string(crashes()) + " crashes, " +
+           (losses() > 0 ? std::to_string(losses()) + " disks lost, " : "") +
            std::to_string(agreement_.terms()) + " leaders, " +
            std::to_string(truth_.last() - truth_.first() + 1) + " entries, " +
            std::to_string(queue_.now_us() / 1000) + " ms";
@@ -112,7 +120,9 @@ bool World::run_until(uint64_t until_us, const std::function<bool()>& done) {
 bool World::on_majority(const Logged& logged) const {
     uint32_t holders = 0;
     for (const auto& each : machines_)
-        if (each->voter() && each->ledger().holds(logged)) ++holders;
+        if (each->voter() && ((!each->lacking() && each->ledger().holds(logged)) ||
+                              (logged.lost_by >> each->number() & 1) != 0))
+            ++holders;
     return holders >= majority();
 }
 

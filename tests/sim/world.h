@@ -37,6 +37,7 @@ private:
     // world.cc
     void add_machines();
     uint64_t crashes() const;
+    uint64_t losses() const;
     uint32_t majority() const { return plan_.voters / 2 + 1; }
     bool on_majority(const Logged& logged) const;
     bool run_until(uint64_t until_us, const std::function<bool()>& done = nullptr);
@@ -53,6 +54,9 @@ private:
     void fault_stall();
     void fault_wall_jump();
     void fault_noise();
+    Machine* may_lose();
+    void fault_wipe();
+    void fault_damage();
 
     // world_ways.cc: what goes wrong between machines
     void fault_partition();

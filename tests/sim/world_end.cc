@@ -72,6 +72,7 @@ bool World::all_agree() {
     for (auto& each : machines_) {
         if (!each->runs()) return false;
         Standing standing = each->standing();
+        if (standing.voteless) return false;
         if (standing.role == Role::leader) ++leaders;
         if (standing.applied_zxid != truth_.committed()) return false;
         if (standing.leader != machines_[0]->standing().leader) return false;
@@ -94,7 +95,7 @@ void World::agree(const char* when) {
         Standing standing = each->standing();
         all += " role " + std::to_string(static_cast<int>(standing.role)) + ", term " +
                std::to_string(standing.term) + ", leader " + std::to_string(standing.leader) +
-               ", zxid " + std::to_string(standing.applied_zxid) + ";";
+               (standing.voteless ? ", no vote" : "") + ", zxid " + std::to_string(standing.applied_zxid) + ";";
     }
     story_.fail("the nodes do not agree %s, up to zxid %llu is committed:%s", when,
                 static_cast<unsigned long long>(truth_.committed()), all.c_str());
@@ -172,7 +173,7 @@ void World::compare_digests() {
     if (replayed.digest() != standing.digest)
         story_.fail("the digest in the end is not that of a replay of the log");
     if (plan_.nodes > 1) return;
-    Result<Recovered> found = try_recovery(io, one.config().data_dir);
+    Result<Recovered> found = try_recovery(io, one.config());
     if (!found) return story_.fail("no recovery in the end: %s", found.error().text.c_str());
     if (found->state->zxid() < standing.applied_zxid)
         story_.fail("recovery ends before what was applied");

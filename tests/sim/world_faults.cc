@@ -21,6 +21,8 @@ void World::plan_faults() {
     every(plan_.wall_jump_every_us, &World::fault_wall_jump);
     every(plan_.partition_every_us, &World::fault_partition);
     every(plan_.slow_link_every_us, &World::fault_slow_link);
+    every(plan_.wipe_every_us, &World::fault_wipe);
+    every(plan_.damage_every_us, &World::fault_damage);
     if (plan_.hostile) every(300'000, &World::fault_noise);
 }
 
@@ -66,6 +68,32 @@ void World::fault_stall() {
 
 void World::fault_wall_jump() {
     any_machine().jump_wall(static_cast<int64_t>(chance_.below(20'000)) - 10'000);
+}
+
+// Some machine whose data the others have. What is agreed is on a majority of disks, and of every
+// majority one is to be left.
+Machine* World::may_lose() {
+    Machine& one = any_machine();
+    uint32_t suspects = 0;
+    for (const auto& each : machines_)
+        if (each->voter() && each->suspect() && each.get() != &one) ++suspects;
+    bool enough = !one.voter() || suspects + majority() < plan_.voters;
+    bool agreed = truth_.committed() > 0;
+    return enough && agreed && one.runs() ? &one : nullptr;
+}
+
+void World::fault_wipe() {
+    Machine* one = may_lose();
+    if (one == nullptr) return;
+    one->end(chance_.percent(50));
+    one->wipe();
+}
+
+void World::fault_damage() {
+    Machine* one = may_lose();
+    if (one == nullptr) return;
+    one->end(chance_.percent(plan_.power_loss_percent));
+    one->damage();
 }
 
 // Connections that speak something else, or nothing.
