@@ -154,19 +154,23 @@ bool World::on_majority(const Logged& logged) const {
     uint64_t newest = 0;
     for (const Electorate& each : electorates_)
         if (each.zxid <= zxid) newest = std::max(newest, each.zxid);
-    for (const Electorate& each : electorates_)
-        if (each.zxid >= newest && most(each.voters) &&
-            (each.outgoing.empty() || most(each.outgoing)))
-            return true;
+    for (const Electorate& each : electorates_) {
+        if (each.zxid < newest || !most(each.voters)) continue;
+        // Behind a joint phase that is agreed the new ones alone count as soon as the leader has that
+        // entry in memory.
+        bool agreed = each.said != nullptr && truth_.committed(each.zxid) == each.said;
+        if (agreed || most(each.outgoing) || each.outgoing.empty()) return true;
+    }
     return false;
 }
 
-// Nobody who is out begins to lead.
+// Nobody who knows that it is out begins to lead. Who does not, may have the only log to win by.
 bool World::may_lead(uint32_t number) const {
+    uint64_t known = machines_[number - 1]->standing().committed;
     const Electorate* last = &electorates_[0];
     for (const Electorate& each : electorates_)
         if (each.said != nullptr && truth_.committed(each.zxid) == each.said &&
-            each.zxid > last->zxid)
+            each.zxid > last->zxid && each.zxid <= known)
             last = &each;
     auto votes = [&](const std::vector<uint32_t>& voters) {
         return std::find(voters.begin(), voters.end(), number) != voters.end();
