@@ -84,7 +84,9 @@ Result<void> Core::start() {
     Result<void> recovered =
         record_.distrusted ? recover_by_others({.text = "the state of this server was found wrong"})
                            : recover(record->has_value());
-    if (!recovered && recovered.error().code == EBADMSG && several())
+    // A beginning anew may have been cut short, with the log set aside and a snapshot still there.
+    int code = recovered ? 0 : recovered.error().code;
+    if ((code == EBADMSG || (code == ENOENT && record_.voteless)) && several())
         recovered = recover_by_others(recovered.error());
     if (!recovered) return recovered;
     if (several()) {

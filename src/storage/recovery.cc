@@ -258,7 +258,8 @@ Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<
         return Error{.text = options.log_directory + ": there is no log here, but a snapshot in " +
                              options.data_directory + "; without the log, what was written after "
                              "the snapshot would be lost: is dataLogDir right, and its disk "
-                             "mounted?"};
+                             "mounted?",
+                     .code = ENOENT};
     }
     if (segments[0].header.start.zxid > last.zxid)
         return Error{.text = segments[0].path + ": the log begins after zxid " +

@@ -4,10 +4,12 @@
 //   1. What a node has applied never goes back in the life of its process.
 //   2. At equal zxid all nodes have the same digest, and the last entry is of the same term.
 //   3. One term has one leader, ever; a process's term never goes back.
+//   5. Who is not among the voters does not begin to lead.
 //   4. What is applied is committed: a majority has it on disk (truth.h).
 
 #pragma once
 
+#include <functional>
 #include <map>
 #include <unordered_map>
 
@@ -22,6 +24,8 @@ public:
     Agreement(Story& story, Queue& queue, Truth& truth)
         : story_(story), queue_(queue), truth_(truth) {}
 
+    // By the membership as it is agreed.
+    std::function<bool(uint32_t node)> may_lead;
     void started(uint32_t node, const Standing& standing);
     void stands(uint32_t node, const Standing& standing);
 

@@ -216,7 +216,7 @@ void Checker::entry(Logged& logged) {
          entry.op, static_cast<unsigned long long>(entry.session), entry.origin.node,
          static_cast<unsigned long long>(entry.origin.client));
     session_entry(logged);
-    if (entry.origin.node == 0) return;
+    if (entry.origin.node == 0 || entry.op == entry_op::membership) return;
     auto found = by_attach_.find({entry.origin.node, entry.origin.client});
     if (found == by_attach_.end()) return story_.fail("an entry from a connection never taken");
     // Where the connection is gone nobody waits for it.
@@ -453,15 +453,30 @@ void Checker::apply(Site& site, const Logged& logged) {
         for (Connection* connection : site.live)
             if (connection->session == entry.session && connection->connected)
                 connection->over_at = entry.zxid;
+    if (entry.op == entry_op::membership && entry.origin.node != 0) end_change(site, entry, outcome);
     auto found = asked_.find(&logged);
     if (found == asked_.end()) return;
     auto [connection, number] = found->second;
     if (&site_of(*connection) != &site) return;
     if (number == connect_number)
         connection->connect_outcome = std::move(outcome);
-    else if (number >= connection->answered)
+    else if (number >= connection->answered && !outcome.held)
         connection->requests[number - connection->answered].outcome = std::move(outcome);
     asked_.erase(found);
+}
+
+// Who asked for a change is answered when it is done.
+void Checker::end_change(Site& site, const Entry& entry, const ModelOutcome& outcome) {
+    auto found = by_attach_.find({entry.origin.node, entry.origin.client});
+    if (found == by_attach_.end()) return story_.fail("a change that nobody asked for");
+    if (&site_of(*found->second) != &site) return;
+    for (Request& request : found->second->requests) {
+        if (request.op != static_cast<int32_t>(Op::reconfig) || request.zxid == 0) continue;
+        if (request.zxid >= entry.zxid || request.outcome) continue;
+        request.zxid = entry.zxid;
+        request.outcome = outcome;
+        return;
+    }
 }
 
 }  // namespace zk::sim

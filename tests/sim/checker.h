@@ -172,6 +172,7 @@ private:
     void session_entry(Logged& logged);
     void split(Connection& connection, std::vector<Frame>& frames);
     void apply(Site& site, const Logged& logged);
+    void end_change(Site& site, const Entry& entry, const ModelOutcome& outcome);
     void check(Frame& frame);
     void check_connect(Connection& connection, Bytes frame);
     void check_notification(Connection& connection, int64_t zxid, Reader& in);

@@ -233,6 +233,8 @@ ModelOutcome Model::apply(const Entry& entry) {
         uint32_t bits = Reader(entry.body).u32();
         skip_acl_ = (bits & 2) != 0;
         extended_ = (bits & 4) != 0;
+        reconfig_ = (bits & 8) != 0;
+        alone_ = (bits & 16) != 0;
         return outcome;
     }
     if (entry.op == entry_op::membership) {
@@ -409,7 +411,7 @@ ModelOutcome Model::run(const Write& write, Reader& in) {
     case Op::set_data: return set_data(write, in);
     case Op::set_acl: return set_acl(write, in);
     case Op::check: return check(write, in);
-    case Op::reconfig: return {.err = Err::reconfig_disabled, .moved = false, .reply = ""};
+    case Op::reconfig: return reconfig(write, in);
     default: break;
     }
     ASSERT(makes(write.op));
@@ -507,8 +509,21 @@ ModelOutcome Model::show_membership(const Entry& entry) {
     MembershipEntry named;
     Reader in(entry.body);
     decode(in, named);
+    auto same = [&](const std::vector<Member>& members) {
+        return membership_text(members, 0) == membership_text(named.members, 0);
+    };
     ModelZnode* znode = find("/zookeeper/config");
-    if (!named.before.empty() || znode == nullptr) return {};
+    if (!named.before.empty()) {
+        if (!membership_.change || !same(membership_.change->members))
+            broken_ = "a change of the membership becomes another one";
+        membership_.change.emplace().members = named.members;
+        return {};
+    }
+    if (!membership_.members.empty() &&
+        (!membership_.change || !same(membership_.change->members)))
+        broken_ = "the membership changes without a joint phase";
+    membership_ = {.version = entry.zxid, .members = named.members, .change = {}};
+    if (znode == nullptr) return {};
     znode->data = membership_text(named.members, entry.zxid);
     znode->version = -1;
     znode->mzxid = static_cast<int64_t>(entry.zxid);
@@ -517,7 +532,34 @@ ModelOutcome Model::show_membership(const Entry& entry) {
                         .path = "/zookeeper/config",
                         .acl = znode->acl,
                         .parent_acl = {}});
-    return {};
+    Buffer out;
+    write_buffer(out, as_bytes(*znode->data));
+    encode(out, znode->stat());
+    return {.err = Err::ok, .reply = std::string(out.text())};
+}
+
+// What lines mean, and which sets may be, is asked of src/state: unit tests know that.
+ModelOutcome Model::reconfig(const Write& write, Reader& in) {
+    if (!reconfig_) return {.err = Err::reconfig_disabled};
+    if (!alive(write.entry)) return {.err = Err::session_expired};
+    if (membership_.members.empty()) return {.err = Err::unimplemented};
+    std::vector<uint32_t> ready;
+    if (write.entry.op == entry_op::reconfig) ready = decode_ready(in);
+    ReconfigRequest asked;
+    decode(in, asked);
+    if (membership_.change) return {.err = Err::reconfig_in_progress};
+    bool fits = asked.config_version == -1 ||
+                static_cast<uint64_t>(asked.config_version) == membership_.version;
+    if (!fits) return {.err = Err::bad_version};
+    std::vector<Member> next;
+    Err err = plan_members(asked, membership_.members, alone_, next);
+    if (err != Err::ok) return {.err = err};
+    if (!enough_ready(next, ready)) return {.err = Err::new_config_no_quorum};
+    ModelZnode* znode = find("/zookeeper/config");
+    if (znode == nullptr) return {.err = Err::no_node};
+    if (!allows(znode->acl, perm::write, write.who)) return {.err = Err::no_auth};
+    membership_.change.emplace().members = std::move(next);
+    return {.err = Err::ok, .held = true};
 }
 
 ModelOutcome Model::set_data(const Write& write, Reader& in) {

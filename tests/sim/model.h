@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "state/entry.h"
+#include "state/membership.h"
 #include "wire/records.h"
 
 namespace zk::sim {
@@ -81,7 +82,8 @@ struct ModelWatch {
 struct ModelOutcome {
     Err err = Err::ok;
     bool moved = false;
-    std::string reply;
+    bool held = false;  // answered with a later entry
+    std::string reply = {};
 };
 
 class Model {
@@ -139,6 +141,7 @@ private:
     ModelOutcome create(const Write& write, Reader& in);
     ModelOutcome remove(const Write& write, Reader& in);
     ModelOutcome set_data(const Write& write, Reader& in);
+    ModelOutcome reconfig(const Write& write, Reader& in);
     ModelOutcome show_membership(const Entry& entry);
     ModelOutcome set_acl(const Write& write, Reader& in);
     ModelOutcome check(const Write& write, Reader& in);
@@ -169,6 +172,9 @@ private:
     std::map<int64_t, ModelSession> sessions_;
     bool skip_acl_ = false;
     bool extended_ = false;
+    bool reconfig_ = false;
+    bool alone_ = false;
+    Membership membership_;
     std::map<Connection, std::map<std::string, ModelWatch>> watches_;
     std::vector<Change> changes_;
     std::map<Connection, std::vector<ModelEvent>> events_;

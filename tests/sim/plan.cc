@@ -63,6 +63,12 @@ void plan_trouble(Plan& plan, Chance& chance) {
     if (chance.percent(20)) plan.lost_names_permille = 200;
     plan.flip_percent = 0;
     if (plan.voters < 3) return;
+    if (chance.percent(25)) {
+        plan.reconfig_permille = chance.pick({20u, 100u, 400u});
+        plan.config.reconfig_enabled = plan.config.skip_acl = true;
+        plan.config.standalone_enabled = chance.percent(50);
+        return;
+    }
     if (chance.percent(20)) plan.wipe_every_us = 3 * second_us;
     if (chance.percent(20)) plan.damage_every_us = 2 * second_us;
 }
@@ -104,6 +110,7 @@ bool leave_out(Plan& plan, std::string_view kind) {
                       : kind == "flip"      ? &plan.flip_percent
                       : kind == "wipe"      ? &plan.wipe_every_us
                       : kind == "damage"    ? &plan.damage_every_us
+                      : kind == "reconfig"  ? &plan.reconfig_permille
                       : kind == "move"      ? &plan.move_percent
                                             : nullptr;
     if (kind == "purge") field = &plan.config.purge_interval_ms;

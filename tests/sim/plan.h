@@ -53,6 +53,7 @@ struct Plan {
     uint32_t depth_max = 8;
     uint64_t requests = 1000;  // of all clients together, about
     bool hostile = false;
+    uint64_t reconfig_permille = 0;  // of the requests of one client
 };
 
 // `shape`: how many nodes; 0: as chance has it.

@@ -237,6 +237,43 @@ Draft spoil(Chance& chance, Draft draft) {
 
 }  // namespace
 
+Draft reconfig_draft(Chance& chance, uint32_t nodes) {
+    std::string joining;
+    std::string leaving;
+    std::string all;
+    auto line = [&](uint32_t id) {
+        std::string number = std::to_string(id);
+        return "server." + number + "=n" + number + ":2888:3888:" +
+               (chance.percent(70) ? "participant" : "observer") + ";2181";
+    };
+    uint32_t one = static_cast<uint32_t>(chance.between(1, nodes));
+    uint32_t other = static_cast<uint32_t>(chance.between(1, nodes));
+    uint64_t roll = chance.below(100);
+    if (roll < 35) {
+        joining = line(one);
+    } else if (roll < 60) {
+        leaving = std::to_string(one);
+    } else if (roll < 75) {
+        joining = line(one) + "," + line(other);
+    } else if (roll < 85) {
+        leaving = std::to_string(one), joining = line(other);
+    } else {
+        for (uint32_t id = 1; id <= nodes; ++id)
+            if (chance.percent(70)) all += (all.empty() ? "" : ",") + line(id);
+    }
+    auto or_null = [](const std::string& text) {
+        return text.empty() ? std::string_view() : std::string_view(text);
+    };
+    Buffer out;
+    encode(out, ReconfigRequest{.joining = or_null(joining),
+                                .leaving = or_null(leaving),
+                                .members = or_null(all),
+                                .config_version = chance.percent(90) ? -1 : 0x100000002});
+    Draft draft{.kind = RequestKind::write, .op = Op::reconfig, .body = {}, .path = {}, .proof = {}};
+    draft.body = out.text();
+    return draft;
+}
+
 Draft ping_draft() { return {.body = {}, .path = {}, .proof = {}}; }
 
 Draft close_draft() {

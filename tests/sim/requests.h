@@ -29,6 +29,8 @@ struct Taste {
 };
 
 Draft random_draft(Chance& chance, const Taste& taste);
+// Some of `nodes` machines leave, or join with whatever role.
+Draft reconfig_draft(Chance& chance, uint32_t nodes);
 Draft ping_draft();
 Draft close_draft();
 Draft create_draft(const std::string& path);

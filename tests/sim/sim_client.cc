@@ -231,7 +231,10 @@ void SimClient::act_at_random() {
         if (habits_.restless && chance_.percent(8)) return restless_act();
     }
     for (; burst_left_ > 0 && asked_.size() < habits_.depth && !leaving_; --burst_left_)
-        send(random_draft(chance_, habits_.taste), next_xid_++);
+        send(chance_.permille(habits_.reconfig_permille)
+                 ? reconfig_draft(chance_, world_.plan.nodes)
+                 : random_draft(chance_, habits_.taste),
+             next_xid_++);
 }
 
 void SimClient::send(Draft draft, int32_t xid) {

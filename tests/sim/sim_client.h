@@ -35,6 +35,7 @@ public:
         uint64_t patience_us = 5'000'000;  // without an answer; then it tries the next server
         bool old = false;      // leaves the read-only byte out
         bool restless = false;  // ends connections and sessions, and falls silent
+        uint64_t reconfig_permille = 0;  // of its requests
         Taste taste;
     };
 

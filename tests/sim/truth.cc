@@ -42,7 +42,8 @@ Logged* Truth::seen(Bytes bytes) {
 // A request becomes one entry, whoever leads and however often.
 void Truth::once(const Entry& entry) {
     const Origin& origin = entry.origin;
-    if (origin.node == 0) return;
+    // The last entry of a change names who asked for it.
+    if (origin.node == 0 || entry.op == entry_op::membership) return;
     auto [at, fresh] = origins_.insert(
         {{{origin.node, origin.client}, origin.request}, {entry.zxid, entry.term}});
     if (!fresh)

@@ -2,6 +2,10 @@
 
 #include "world.h"
 
+#include <algorithm>
+
+#include "state/membership.h"
+
 namespace zk::sim {
 
 namespace {
@@ -22,7 +26,13 @@ World::World(uint64_t seed, const Shape& shape, Story& story)
       agreement_(story, queue_, truth_),
       checker_(story, queue_, truth_, agreement_, plan_),
       network_(queue_, story, plan_, chance_.fork()) {
-    truth_.on_entry = [this](Logged& logged) { checker_.entry(logged); };
+    truth_.on_entry = [this](Logged& logged) {
+        checker_.entry(logged);
+        if (logged.entry.op == entry_op::membership) note_membership(logged);
+    };
+    agreement_.may_lead = [this](uint32_t number) { return may_lead(number); };
+    electorates_.emplace_back();
+    for (uint32_t id = 1; id <= plan_.voters; ++id) electorates_[0].voters.push_back(id);
     truth_.on_commit = [this](const Logged& logged) { checker_.committed(logged); };
     truth_.on_majority = [this](const Logged& logged) { return on_majority(logged); };
     network_.on_accepted = [this](Link& link) { checker_.accepted(link); };
@@ -117,13 +127,62 @@ bool World::run_until(uint64_t until_us, const std::function<bool()>& done) {
     return false;
 }
 
+void World::note_membership(const Logged& logged) {
+    MembershipEntry entry;
+    Reader in(logged.entry.body);
+    decode(in, entry);
+    Electorate next{.zxid = logged.entry.zxid, .voters = {}, .outgoing = {}, .said = &logged};
+    for (const Member& member : entry.members)
+        if (!member.observer) next.voters.push_back(static_cast<uint32_t>(member.id));
+    for (const Member& member : entry.before)
+        if (!member.observer) next.outgoing.push_back(static_cast<uint32_t>(member.id));
+    electorates_.push_back(std::move(next));
+}
+
+// On that of the voters as the last entry before it has them; or as one behind it, for a leader
+// counts by the newest one in its log.
 bool World::on_majority(const Logged& logged) const {
-    uint32_t holders = 0;
-    for (const auto& each : machines_)
-        if (each->voter() && ((!each->lacking() && each->ledger().holds(logged)) ||
-                              (logged.lost_by >> each->number() & 1) != 0))
-            ++holders;
-    return holders >= majority();
+    auto holds = [&](uint32_t number) {
+        const Machine& one = *machines_[number - 1];
+        return (!one.lacking() && one.ledger().holds(logged)) || (logged.lost_by >> number & 1) != 0;
+    };
+    auto most = [&](const std::vector<uint32_t>& voters) {
+        auto holders = std::count_if(voters.begin(), voters.end(), holds);
+        return static_cast<size_t>(holders) > voters.size() / 2;
+    };
+    uint64_t zxid = logged.entry.zxid;
+    uint64_t newest = 0;
+    for (const Electorate& each : electorates_)
+        if (each.zxid <= zxid) newest = std::max(newest, each.zxid);
+    for (const Electorate& each : electorates_) {
+        if (each.zxid < newest || !most(each.voters)) continue;
+        // Behind a joint phase that is agreed the new ones alone count as soon as the leader has that
+        // entry in memory.
+        bool agreed = each.said != nullptr && truth_.committed(each.zxid) == each.said;
+        if (agreed || most(each.outgoing) || each.outgoing.empty()) return true;
+    }
+    return false;
+}
+
+// Nobody who knows that it is out begins to lead. Who does not, may have the only log to win by.
+bool World::may_lead(uint32_t number) const {
+    uint64_t known = machines_[number - 1]->standing().committed;
+    const Electorate* last = &electorates_[0];
+    for (const Electorate& each : electorates_)
+        if (each.said != nullptr && truth_.committed(each.zxid) == each.said &&
+            each.zxid > last->zxid && each.zxid <= known)
+            last = &each;
+    auto votes = [&](const std::vector<uint32_t>& voters) {
+        return std::find(voters.begin(), voters.end(), number) != voters.end();
+    };
+    return votes(last->voters) || votes(last->outgoing);
+}
+
+bool World::changing() const {
+    const Electorate* last = &electorates_[0];
+    for (const Electorate& each : electorates_)
+        if (each.said != nullptr && truth_.committed(each.zxid) == each.said) last = &each;
+    return !last->outgoing.empty();
 }
 
 }  // namespace zk::sim

@@ -40,6 +40,9 @@ private:
     uint64_t losses() const;
     uint32_t majority() const { return plan_.voters / 2 + 1; }
     bool on_majority(const Logged& logged) const;
+    void note_membership(const Logged& logged);
+    bool may_lead(uint32_t number) const;
+    bool changing() const;
     bool run_until(uint64_t until_us, const std::function<bool()>& done = nullptr);
     Machine& machine(uint32_t number) { return *machines_[number - 1]; }
     Machine& any_machine() { return *machines_[chance_.below(machines_.size())]; }
@@ -89,6 +92,13 @@ private:
     Checker checker_;
     Network network_;
     bool faults_ = true;
+    struct Electorate {
+        uint64_t zxid = 0;  // of the entry that says so; 0: the plan does
+        std::vector<uint32_t> voters;
+        std::vector<uint32_t> outgoing;  // beside it, in a joint phase
+        const Logged* said = nullptr;
+    };
+    std::vector<Electorate> electorates_;  // as they were logged
     std::vector<std::unique_ptr<Machine>> machines_;
     std::vector<std::unique_ptr<SimClient>> clients_;
 };

@@ -41,6 +41,7 @@ void World::add_clients() {
         habits.taste.data_max = chance_.percent(10) ? 1000 : 60;
         habits.taste.writes_percent = chance_.pick({20u, 50u, 80u});
         habits.taste.watches_percent = chance_.pick({0u, 30u, 70u});
+        if (i == 0) habits.reconfig_permille = plan_.reconfig_permille;
         SimClient& client = add_client(habits);
         queue_.after(chance_.below(500'000), [&client] { client.start(); });
     }
@@ -72,7 +73,8 @@ bool World::all_agree() {
     for (auto& each : machines_) {
         if (!each->runs()) return false;
         Standing standing = each->standing();
-        if (standing.voteless) return false;
+        if (standing.voteless || changing()) return false;
+        if (standing.role == Role::leader && !may_lead(each->number())) return false;
         if (standing.role == Role::leader) ++leaders;
         if (standing.applied_zxid != truth_.committed()) return false;
         if (standing.leader != machines_[0]->standing().leader) return false;
