@@ -164,7 +164,8 @@ bool World::on_majority(const Logged& logged) const {
     return false;
 }
 
-// Nobody who knows that it is out begins to lead. Who does not, may have the only log to win by.
+// Nobody who knows that it is out begins to lead. Who does not, may have the only log to win by; and who
+// is to come in counts by what its log has of that.
 bool World::may_lead(uint32_t number) const {
     uint64_t known = machines_[number - 1]->standing().committed;
     const Electorate* last = &electorates_[0];
@@ -175,7 +176,9 @@ bool World::may_lead(uint32_t number) const {
     auto votes = [&](const std::vector<uint32_t>& voters) {
         return std::find(voters.begin(), voters.end(), number) != voters.end();
     };
-    return votes(last->voters) || votes(last->outgoing);
+    return std::any_of(electorates_.begin(), electorates_.end(), [&](const Electorate& each) {
+        return each.zxid >= last->zxid && (votes(each.voters) || votes(each.outgoing));
+    });
 }
 
 bool World::changing() const {
