@@ -114,7 +114,7 @@ Result<SegmentHeader> decode_segment_header(Bytes bytes, const std::string& path
     if (as_text(bytes.first(magic.size())) != magic)
         return damage(path, 0, "it does not begin as a log does");
     Reader in(bytes.subspan(magic.size()));
-    // Every format's header is as long as this one, and ends with the checksum of the rest: a flipped
+    // Every format has a header of this length that ends with the checksum of the rest: a flipped
     // bit is not another version.
     if (load_u64(bytes.last(8).data()) != hash64(bytes.first(segment_header_size - 8)))
         return damage(path, 0, "the header's checksum does not hold");

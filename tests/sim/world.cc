@@ -144,7 +144,8 @@ void World::note_membership(const Logged& logged) {
 bool World::on_majority(const Logged& logged) const {
     auto holds = [&](uint32_t number) {
         const Machine& one = *machines_[number - 1];
-        return (!one.lacking() && one.ledger().holds(logged)) || (logged.lost_by >> number & 1) != 0;
+        return (!one.lacking() && one.ledger().holds(logged)) ||
+               (logged.lost_by >> number & 1) != 0;
     };
     auto most = [&](const std::vector<uint32_t>& voters) {
         auto holders = std::count_if(voters.begin(), voters.end(), holds);
@@ -156,7 +157,7 @@ bool World::on_majority(const Logged& logged) const {
         if (each.zxid <= zxid) newest = std::max(newest, each.zxid);
     for (const Electorate& each : electorates_) {
         if (each.zxid < newest || !most(each.voters)) continue;
-        // Behind a joint phase that is agreed the new ones alone count as soon as the leader has that
+        // Behind an agreed joint phase the new ones alone count once the leader has that
         // entry in memory.
         bool agreed = each.said != nullptr && truth_.committed(each.zxid) == each.said;
         if (agreed || most(each.outgoing) || each.outgoing.empty()) return true;
@@ -164,7 +165,8 @@ bool World::on_majority(const Logged& logged) const {
     return false;
 }
 
-// Nobody who knows that it is out begins to lead. Who does not, may have the only log to win by.
+// Nobody who knows that it is out begins to lead. Who does not, may have the only log to win by;
+// and who is to come in counts by what its log has of that.
 bool World::may_lead(uint32_t number) const {
     uint64_t known = machines_[number - 1]->standing().committed;
     const Electorate* last = &electorates_[0];
@@ -175,7 +177,9 @@ bool World::may_lead(uint32_t number) const {
     auto votes = [&](const std::vector<uint32_t>& voters) {
         return std::find(voters.begin(), voters.end(), number) != voters.end();
     };
-    return votes(last->voters) || votes(last->outgoing);
+    return std::any_of(electorates_.begin(), electorates_.end(), [&](const Electorate& each) {
+        return each.zxid >= last->zxid && (votes(each.voters) || votes(each.outgoing));
+    });
 }
 
 bool World::changing() const {
