@@ -39,7 +39,7 @@ constexpr const char* usage =
     "    zkd --check zk.conf          says what is wrong with a file, starts nothing\n"
     "    zkd --version, zkd --help\n"
     "\n"
-    "Signals: TERM and INT stop it in good order, a leader hands over first; USR1 hands over only.\n"
+    "Signals: TERM and INT stop it in good order, a leader hands over first; USR1 does only that.\n"
     "\n"
     "    zkd zk.conf --force-new-ensemble\n"
     "        when the majority of an ensemble is lost for good, on ONE server that is left: what\n"

@@ -453,7 +453,8 @@ void Checker::apply(Site& site, const Logged& logged) {
         for (Connection* connection : site.live)
             if (connection->session == entry.session && connection->connected)
                 connection->over_at = entry.zxid;
-    if (entry.op == entry_op::membership && entry.origin.node != 0) end_change(site, entry, outcome);
+    if (entry.op == entry_op::membership && entry.origin.node != 0)
+        end_change(site, entry, outcome);
     auto found = asked_.find(&logged);
     if (found == asked_.end()) return;
     auto [connection, number] = found->second;

@@ -83,8 +83,8 @@ void Ledger::recovered(uint64_t last_zxid) {
     durable_ = std::min(durable_, std::max(last(), first_ - 1));
 }
 
-// A leader may have heard of an entry that it was here, and count it: that is as if the loss had come
-// a moment later.
+// A leader may have heard of an entry that it was here, and count it: that is as if the loss had
+// come a moment later.
 void Ledger::lost(uint32_t number) {
     for (uint64_t zxid = std::max(first_, truth_.committed() + 1); zxid <= durable_; ++zxid)
         find(zxid)->logged->lost_by |= uint64_t{1} << number;

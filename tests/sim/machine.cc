@@ -203,8 +203,9 @@ void Machine::wipe() {
     damaged_ = false;
 }
 
-// Some bits of one file of the log or of a snapshot are flipped. Not where that cannot be told from a
-// write that a crash tore: no server can know then that something is missing. Requires: no process.
+// Some bits of one file of the log or of a snapshot are flipped. Not where that cannot be told from
+// a write that a crash tore: no server can know then that something is missing. Requires: no
+// process.
 void Machine::damage() {
     std::vector<std::string> names = disk_.list(config_.data_dir);
     std::erase_if(names, [](const std::string& name) {
@@ -224,7 +225,8 @@ void Machine::damage() {
     };
     std::vector<Flip> flips(chance_.between(1, 8));
     for (Flip& flip : flips) {
-        flip = {.offset = chance_.below(chance_.percent(70) ? std::min<uint64_t>(size, 3000) : size),
+        uint64_t within = chance_.percent(70) ? std::min<uint64_t>(size, 3000) : size;
+        flip = {.offset = chance_.below(within),
                 .bit = static_cast<int>(chance_.below(8))};
         damaged.flip(path, flip.offset, flip.bit);
     }

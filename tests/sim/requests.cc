@@ -269,7 +269,8 @@ Draft reconfig_draft(Chance& chance, uint32_t nodes) {
                                 .leaving = or_null(leaving),
                                 .members = or_null(all),
                                 .config_version = chance.percent(90) ? -1 : 0x100000002});
-    Draft draft{.kind = RequestKind::write, .op = Op::reconfig, .body = {}, .path = {}, .proof = {}};
+    Draft draft{
+        .kind = RequestKind::write, .op = Op::reconfig, .body = {}, .path = {}, .proof = {}};
     draft.body = out.text();
     return draft;
 }

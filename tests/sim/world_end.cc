@@ -97,7 +97,8 @@ void World::agree(const char* when) {
         Standing standing = each->standing();
         all += " role " + std::to_string(static_cast<int>(standing.role)) + ", term " +
                std::to_string(standing.term) + ", leader " + std::to_string(standing.leader) +
-               (standing.voteless ? ", no vote" : "") + ", zxid " + std::to_string(standing.applied_zxid) + ";";
+               (standing.voteless ? ", no vote" : "") + ", zxid " +
+               std::to_string(standing.applied_zxid) + ";";
     }
     story_.fail("the nodes do not agree %s, up to zxid %llu is committed:%s", when,
                 static_cast<unsigned long long>(truth_.committed()), all.c_str());
