@@ -289,5 +289,7 @@ class Faults:
         self.write_much()
 
         def heal():
-            os.unlink(path)
+            # A disk that was lost meanwhile has lost this, too.
+            if os.path.exists(path):
+                os.unlink(path)
         return Fault(f"the disk of {number} is full but for {left} bytes", self.absence, heal, True)

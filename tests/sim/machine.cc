@@ -67,7 +67,8 @@ void Machine::process_ended(const std::string& why) {
     TELL(world_.story, "the server ends: %s", why.empty() ? "as it was told" : why.c_str());
     if (why.empty() && !stopping_) return world_.story.fail("n%u ends by itself", number_);
     // Who is blank and finds no room for its first log cannot begin.
-    bool blank_and_full = why.find("spare.next: No space left") != why.npos;
+    bool blank_and_full = why.find("spare.next: No space left") != why.npos ||
+                          why.find("vote.1: No space left") != why.npos;
     if (!why.empty() && !injected_ && !blank_and_full)
         return world_.story.fail("n%u gives up without need: %s", number_, why.c_str());
     SimIo* ended = process_.get();
