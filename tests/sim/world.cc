@@ -153,8 +153,12 @@ bool World::on_majority(const Logged& logged) const {
     };
     uint64_t zxid = logged.entry.zxid;
     uint64_t newest = 0;
-    for (const Electorate& each : electorates_)
-        if (each.zxid <= zxid) newest = std::max(newest, each.zxid);
+    // An entry that was cut, or may be, is nobody's last word.
+    for (const Electorate& each : electorates_) {
+        bool stands = each.said == nullptr || each.said == &logged ||
+                      (each.zxid < zxid && truth_.committed(each.zxid) == each.said);
+        if (stands && each.zxid <= zxid) newest = std::max(newest, each.zxid);
+    }
     for (const Electorate& each : electorates_) {
         if (each.zxid < newest || !most(each.voters)) continue;
         // Behind an agreed joint phase the new ones alone count once the leader has that
