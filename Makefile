@@ -24,7 +24,7 @@ ifdef SANITIZE
 BUILD := build/$(subst $(comma),-,$(SANITIZE))
 OUT := $(BUILD)/
 # src has no type information, so virtual tables cannot be checked.
-sanitize := -fsanitize=$(SANITIZE) -fno-sanitize=vptr -fno-omit-frame-pointer \
+sanitize := -fsanitize=$(SANITIZE) -fno-sanitize=vptr -Wno-maybe-uninitialized -fno-omit-frame-pointer \
             -fno-sanitize-recover=all
 else ifdef MUTATION
 BUILD := build/mutant-$(MUTATION)
