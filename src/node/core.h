@@ -4,7 +4,10 @@
 //
 //     core.cc       start, stop, the turn, clocks, snapshots
 //     formation.cc  how a node comes to its ensemble
-//     replicate.cc  entries from the leader to the others, requests from them to the leader
+//     replicate.cc  entries from the leader to the others, requests from them to the leader; votes
+//                   on the disk, barriers, what a change of leader means for clients
+//     catch_up.cc   old entries and snapshots, for peers that lag
+//     agreement.cc  digests, compared
 //     members.cc    who is in the ensemble, and changes of that
 //     requests.cc   bytes -> frames -> requests -> proposals, or reads that wait their turn
 //     answers.cc    committed entries -> apply -> events, replies, the reads behind them
@@ -16,8 +19,9 @@
 // call to Io for each client with something to get. (The order of design.md section 3, begun at its
 // step 2: a request that came in waits for no turn.)
 //
-// Invariants: a client's queue has a write at its front, or is empty, between turns; every write in
-// a queue is an entry in the log that is not applied yet, in the same order.
+// Invariants: a client's queue has a write or a sync at its front, or is empty, between turns; every
+// write in a queue was proposed or forwarded under the present leader and is not applied yet, in the
+// same order.
 
 #pragma once
 
