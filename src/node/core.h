@@ -19,8 +19,8 @@
 // call to Io for each client with something to get. (The order of design.md section 3, begun at its
 // step 2: a request that came in waits for no turn.)
 //
-// Invariants: a client's queue has a write or a sync at its front, or is empty, between turns; every
-// write in a queue was proposed or forwarded under the present leader and is not applied yet, in the
+// Invariants: a queue of a client has a write or a sync at its front, or is empty, between turns; a
+// write in it was proposed or forwarded under the present leader and is not applied yet, in the
 // same order.
 
 #pragma once

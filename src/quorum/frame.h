@@ -38,7 +38,7 @@ enum class FrameKind : uint8_t {
     ask_snapshot,   // u64 zxid, u64 mark, u64 offset: of a snapshot that was begun; 0: of any
     snapshot,       // u64 zxid, u64 mark, u64 size, u64 offset, bytes
     digests,        // (u64 zxid, u64 digest)*
-    differs,        // u64 zxid: the receiver's state is not the majority's there
+    differs,        // u64 zxid, u8 alone: the receiver's state is not the majority's there
 };
 inline constexpr uint8_t frame_kind_last = static_cast<uint8_t>(FrameKind::differs);
 
