@@ -223,7 +223,7 @@ void encode(Buffer& out, const Membership& membership) {
     write_members(out, membership.members);
     out.boolean(membership.change.has_value());
     if (!membership.change) return;
-    const Membership::Change& change = *membership.change;
+    const MembershipChange& change = *membership.change;
     write_members(out, change.members);
     out.u32(change.origin.node);
     out.u64(change.origin.client);
@@ -236,7 +236,7 @@ void decode(Reader& in, Membership& membership) {
     read_members(in, membership.members);
     membership.change.reset();
     if (!in.boolean()) return;
-    Membership::Change& change = membership.change.emplace();
+    MembershipChange& change = membership.change.emplace();
     read_members(in, change.members);
     change.origin.node = in.u32();
     change.origin.client = in.u64();

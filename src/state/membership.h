@@ -31,18 +31,18 @@
 
 namespace zk {
 
+struct MembershipChange {
+    std::vector<Member> members;  // that are to be
+    Origin origin;                // who asked; is answered at the end
+    bool joint = false;           // the joint entry is applied
+
+    bool operator==(const MembershipChange&) const = default;
+};
+
 struct Membership {
-    struct Change {
-        std::vector<Member> members;  // that are to be
-        Origin origin;                // who asked; is answered at the end
-        bool joint = false;           // the joint entry is applied
-
-        bool operator==(const Change&) const = default;
-    };
-
     uint64_t version = 0;         // the zxid of the entry that made it
     std::vector<Member> members;  // by id; none: this node is alone, and no change is possible
-    std::optional<Change> change;
+    std::optional<MembershipChange> change;
 
     bool operator==(const Membership&) const = default;
 };
