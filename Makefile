@@ -177,6 +177,7 @@ crash: binaries  ## kill -9 under load: ROUNDS=n, SEED=k
 	@tests/chaos/crash.py --zkd $(where)/zkd --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 hostile: binaries  ## what a port on the Internet gets
 	@tests/chaos/hostile.py --zkd $(where)/zkd $(if $(SEED),--seed $(SEED))
+	@tests/chaos/strangers.py --zkd $(where)/zkd $(if $(SEED),--seed $(SEED))
 readme: binaries  ## the README's commands, as written
 	@ZKD_BIN=$(where) tests/readme/run.py
 
