@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t lost_leader_us = 15'000;  // at most, before who lost its leader stands
 constexpr uint64_t ask_again_us = 20'000;    // of those who refused a prevote
+constexpr uint64_t last_resort = 10;         // elections' times, before who has no vote stands
 
 }  // namespace
 
@@ -165,7 +166,11 @@ void Quorum::canvass() {
     deadline_us_ = now_us_ + draw_us(options_.election_us, 2 * options_.election_us);
     if (!electable()) {
         if (leader_ != 0) follow(vote_.term, 0);
-        return;
+        // Where a voter was lost for good, the voters may need the log of one that has no vote. It
+        // asks seldom, so that in all other cases one of them is first.
+        uint64_t patience_us = last_resort * options_.election_us;
+        if (voteless_ || now_us_ - leaderless_us_ < patience_us) return;
+        deadline_us_ = now_us_ + draw_us(patience_us, 2 * patience_us);
     }
     if (leader_ != 0) leaderless_us_ = now_us_;
     role_ = Role::candidate;
@@ -179,7 +184,7 @@ void Quorum::canvass() {
 
 // Those who refused, too: what kept them, a leader that they heard, may be over in a moment.
 void Quorum::ask_prevotes() {
-    ask_again_us_ = now_us_ + ask_again_us;
+    ask_again_us_ = electable() ? now_us_ + ask_again_us : deadline_us_;
     electorate().each([&](uint32_t id) {
         auto answered = votes_.find(id);
         if (answered != votes_.end() && answered->second) return;

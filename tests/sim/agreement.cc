@@ -32,8 +32,8 @@ void Agreement::stands(uint32_t node, const Standing& standing) {
         if (leader->second != node)
             story_.fail("n%u leads in term %llu, and so does n%u", node, number(standing.term),
                         leader->second);
-        if (fresh && may_lead && !may_lead(node))
-            story_.fail("n%u begins to lead and is none of the voters", node);
+        if (standing.applied_term == standing.term && may_lead && !may_lead(node))
+            story_.fail("n%u goes on to lead and is none of the voters", node);
         if (fresh) TELL(story_, "n%u leads in term %llu", node, number(standing.term));
     }
     if (of.leader != standing.leader || of.role != standing.role || of.term != standing.term)

@@ -4,8 +4,8 @@
 //   1. What a node has applied never goes back in the life of its process.
 //   2. At equal zxid all nodes have the same digest, and the last entry is of the same term.
 //   3. One term has one leader, ever; a process's term never goes back.
-//   5. Who is not among the voters does not begin to lead.
 //   4. What is applied is committed: a majority has it on disk (truth.h).
+//   5. Who is not among the voters leads no longer than it needs to commit one entry.
 
 #pragma once
 

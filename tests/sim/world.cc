@@ -169,7 +169,7 @@ bool World::on_majority(const Logged& logged) const {
     return false;
 }
 
-// Nobody who knows that it is out begins to lead. Who does not, may have the only log to win by;
+// Nobody who knows that it is out goes on to lead. Who does not, may have the only log to win by;
 // and who is to come in counts by what its log has of that.
 bool World::may_lead(uint32_t number) const {
     uint64_t known = machines_[number - 1]->standing().committed;

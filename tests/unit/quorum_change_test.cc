@@ -286,6 +286,27 @@ TEST_CASE("who is no voter any more by an entry that only it has helps the other
     CHECK(five.broken == "");
 }
 
+// Neither of the members that may stand can win: the voteless 3 has no voice, 1 is refused by 4
+// and 2 by 1.
+TEST_CASE("who has no vote leads for a moment when nobody else can") {
+    Entry first, joint, later;
+    first.term = joint.term = 1, later.term = 2;
+    joint.config = 1;
+    Ensemble five(0);
+    five.electorates[0].voters = {1, 2, 3};
+    five.electorates.push_back({.voters = {3, 4, 5}, .outgoing = {1, 2, 3}});
+    five.add(1, {.vote = {2, 2}, .log = {first, joint}});
+    five.add(2, {.vote = {2, 2}, .log = {first}});
+    five.add(3, {.vote = {}, .log = {}, .voteless = true, .life = 1});
+    five.add(4, {.vote = {2, 0}, .log = {first, later}});
+    five.add(5, {.vote = {1, 0}, .log = {first}});
+    five.pass(20'000'000);
+    REQUIRE(five.leader() != 0);
+    CHECK(five.leader() <= 2);
+    CHECK(five.terms(1) == five.terms(4));
+    CHECK(five.broken == "");
+}
+
 TEST_CASE("an electorate whose entry is cut is none") {
     Ensemble three(3);
     three.electorates.push_back({.voters = {1}, .outgoing = {1, 2, 3}});

@@ -38,8 +38,6 @@ public:
         crashes_ = die_() % 12;
         breaks_ = die_() % 30;
         stalls_ = die_() % 40;
-        // Not both: a voter lost for good in the midst of a change may leave the longest log with
-        // who has no vote, and then nobody can win.
         may_wipe_ = die_() % 3 == 0;
         for (uint32_t id : all_.ids)
             if (die_() % 2 == 0) all_.slow_log.insert(id);
