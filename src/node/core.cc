@@ -578,7 +578,9 @@ void Core::maybe_snapshot() {
     // A full disk waits for no threshold, where a purge would make room.
     due = due || snapshot_wanted_ ||
           (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
-    snapshot_due_ = due && entries > 0;
+    // Where the newest could not be read, another of the same zxid is better than none.
+    bool again = snapshot_wanted_ && (snapshots_.empty() || snapshots_.back() != state_->zxid());
+    snapshot_due_ = again || (due && entries > 0);
     take_snapshot_if_due();
 }
 

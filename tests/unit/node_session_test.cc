@@ -18,6 +18,7 @@ struct Server final : MemoryIo {
     std::unique_ptr<Node> node;
     std::string said;
     Buffer hello;  // that the node looks at in its turn
+    std::vector<ClientId> closed;
 
     Server() {
         log_set_sink([](LogLevel, std::string_view) {});
@@ -38,6 +39,7 @@ struct Server final : MemoryIo {
         bytes.clear();
         return 0;
     }
+    void close(ClientId client) override { closed.push_back(client); }
     void turns(int many) {
         for (int i = 0; i < many; ++i) {
             clock_us += 50'000;
@@ -48,8 +50,10 @@ struct Server final : MemoryIo {
         }
     }
     void connect(ClientId client, int64_t session, size_t password_bytes) {
+        connect(client, session, std::string(password_bytes, '\0'));
+    }
+    void connect(ClientId client, int64_t session, const std::string& password) {
         REQUIRE(node->on_open(client, {}));
-        std::string password(password_bytes, '\0');
         hello.clear();
         size_t at = begin_frame(hello);
         encode(hello, ConnectRequest{.timeout_ms = 2'000,
@@ -79,6 +83,22 @@ TEST_CASE("a session whose client went before it was made expires like any other
     CHECK(server.has_sessions(1));
     server.turns(80);
     CHECK(server.has_sessions(0));
+}
+
+TEST_CASE("of two that take a session at once the later has it, even if he has gone meanwhile") {
+    Server server;
+    server.said.clear();
+    server.connect(1, 0, password_size);
+    server.turns(2);
+    REQUIRE(server.said.size() == 4 + 37);
+    int64_t session = Reader(as_bytes(server.said).subspan(12)).i64();
+    std::string password = server.said.substr(24, password_size);
+    server.connect(2, session, password);
+    server.connect(3, session, password);
+    server.node->turn();
+    server.node->on_end(3, true);
+    server.turns(2);
+    CHECK(server.closed == std::vector<ClientId>{1, 3, 2});
 }
 
 TEST_CASE("a password of the wrong length is refused without an entry of the log") {
