@@ -16,6 +16,7 @@
 // While a snapshot is being sent nothing is purged.
 
 #include <algorithm>
+#include <utility>
 
 #include "node/core.h"
 
@@ -27,6 +28,7 @@ constexpr uint64_t foreign = uint64_t{1} << 63;
 constexpr uint64_t offer = ~uint64_t{0};          // in place of an offset: no bytes yet
 constexpr uint64_t sent_ahead_max = 1u << 20;     // of what the peer has said that it has
 constexpr size_t piece_max = 256u << 10;
+constexpr uint32_t freed_per_turn = 20'000;       // znodes of a state that was replaced
 constexpr uint64_t patience_us = 30'000'000;      // with a peer that asks for nothing more;
                                                   // where initLimit is not set
 
@@ -193,6 +195,8 @@ void Core::ask_for_more(uint32_t leader) {
 // Once a turn.
 void Core::receive_snapshot() {
     std::erase_if(old_receivers_, [](const auto& old) { return !old->busy(); });
+    if (!old_states_.empty() && old_states_.back()->tree.take_apart(freed_per_turn))
+        old_states_.pop_back();
     if (receiver_ == nullptr) return;
     switch (receiver_->status()) {
     case SnapshotReceiver::Status::receiving:
@@ -220,7 +224,7 @@ void Core::install(SnapshotReceiver& receiver) {
     for (auto& client : clients_)
         if (client != nullptr && !client->gone) drop(*client, "its server's state is replaced");
     // Nobody's watches are left to be forgotten in what goes now.
-    state_ = receiver.state();
+    old_states_.push_back(std::exchange(state_, receiver.state()));
     state_->limits.reply_bytes_max = config_.response_bytes_max;
     log_->start_anew(last);
     quorum_->installed(last.zxid, last.term, configured_electorate());

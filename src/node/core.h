@@ -380,6 +380,7 @@ private:
     std::map<uint32_t, Outgoing> outgoing_;                   // snapshots on their way to peers
     std::unique_ptr<SnapshotReceiver> receiver_;
     std::vector<std::unique_ptr<SnapshotReceiver>> old_receivers_;  // the disk is busy with them
+    std::vector<std::unique_ptr<State>> old_states_;  // are freed a slice a turn
     bool asking_ = false;
     bool snapshot_wanted_ = false;
     bool told_full_ = false;

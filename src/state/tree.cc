@@ -36,12 +36,16 @@ Tree::Tree(uint64_t seed, AclTable& acls) : seed_(seed), acls_(acls) {
     add_terms(hash_path(""), id);
 }
 
-Tree::~Tree() {
-    for (ZnodeId id = 1; id < znodes_.end(); ++id) {
+Tree::~Tree() { take_apart(znodes_.end()); }
+
+bool Tree::take_apart(uint32_t count) {
+    uint32_t end = apart_ + std::min(count, znodes_.end() - apart_);
+    for (; apart_ < end; ++apart_) {
         // A freed record holds the next free number where czxid is, and no bytes: see free_znode.
-        free(znodes_[id].bytes);
-        if (znodes_[id].extra != 0) free(extras_[znodes_[id].extra].children);
+        free(znodes_[apart_].bytes);
+        if (znodes_[apart_].extra != 0) free(extras_[znodes_[apart_].extra].children);
     }
+    return apart_ == znodes_.end();
 }
 
 uint64_t Tree::hash_path(std::string_view path) const {

@@ -90,6 +90,9 @@ class Tree {
 public:
     explicit Tree(uint64_t seed, AclTable& acls);
     ~Tree();
+    // Frees the next so many znodes, before the end of a tree that nobody looks at any more. True:
+    // all are freed.
+    bool take_apart(uint32_t count);
     Tree(const Tree&) = delete;
     Tree& operator=(const Tree&) = delete;
 
@@ -192,6 +195,7 @@ private:
     Slab<Extra> extras_;
     Index index_;
     uint64_t data_bytes_ = 0;
+    uint32_t apart_ = 1;  // the first that `take_apart` did not free
     uint64_t digest_ = 0;
     uint32_t ephemeral_count_ = 0;
     bool undoing_ = false;
