@@ -32,6 +32,7 @@ int run(const Start& start) {
     options.color = options.human && getenv("NO_COLOR") == nullptr;
     options.pipeline = start.pipeline && !prompt;
     options.keep_going = start.keep_going;
+    options.json = start.json;
     Shell shell(start.session, options);
     Status status = Status::ok;
     if (prompt) {

@@ -3,11 +3,37 @@
 #include "cli/command.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace zk {
 
 namespace {
+
+constexpr std::array statuses = {
+    StatusRow{.status = Status::ok, .name = "ok", .help = "done"},
+    StatusRow{.status = Status::failed, .name = "failed", .help = "refused, or failed"},
+    StatusRow{.status = Status::usage, .name = "usage", .help = "not understood; nothing was sent"},
+    StatusRow{.status = Status::no_connection, .name = "no_connection", .help = "no server"},
+    StatusRow{.status = Status::no_node, .name = "no_node", .help = "no such znode"},
+    StatusRow{.status = Status::node_exists, .name = "node_exists", .help = "it is there already"},
+    StatusRow{
+        .status = Status::bad_version, .name = "bad_version", .help = "it has changed meanwhile"},
+    StatusRow{.status = Status::no_auth, .name = "no_auth", .help = "not allowed"},
+    StatusRow{.status = Status::timed_out,
+              .name = "timed_out",
+              .help = "what was waited for did not come"},
+    StatusRow{.status = Status::lost,
+              .name = "lost",
+              .help = "the connection went while a write was under way: done, or not"},
+    StatusRow{.status = Status::expired,
+              .name = "expired",
+              .help = "the session expired, and what it held is gone"},
+    StatusRow{.status = Status::not_empty, .name = "not_empty", .help = "it has children"},
+    StatusRow{
+        .status = Status::unknown_command, .name = "unknown_command", .help = "no such command"},
+    StatusRow{.status = Status::interrupted, .name = "interrupted", .help = "by Ctrl-C"},
+};
 
 const OptionRow* find_option(std::span<const OptionRow> options, std::string_view name) {
     for (const OptionRow& option : options)
@@ -107,8 +133,22 @@ std::string_view Args::word(size_t index) const {
     return index < words.size() ? std::string_view(words[index]) : std::string_view();
 }
 
-Result<Args> parse_args(std::span<const OptionRow> options, std::span<const std::string> words) {
+std::span<const StatusRow> status_rows() { return statuses; }
+
+std::string_view name_of(Status status) {
+    for (const StatusRow& row : statuses)
+        if (row.status == status) return row.name;
+    return "failed";
+}
+
+Result<Args> parse_args(std::span<const OptionRow> options, std::span<const std::string> words,
+                        bool runs) {
     Args args;
+    if (runs) {
+        auto end = std::find(words.begin(), words.end(), "--");
+        if (end != words.end()) args.command.assign(end + 1, words.end());
+        words = words.first(static_cast<size_t>(end - words.begin()));
+    }
     OptionReader reader(options, words, args);
     bool ended = false;
     for (size_t at = 0; at < words.size(); ++at) {
@@ -127,6 +167,18 @@ Result<Args> parse_args(std::span<const OptionRow> options, std::span<const std:
     return args;
 }
 
+std::span<const Command> commands() {
+    static const std::vector<Command> all = [] {
+        std::vector<Command> rows;
+        for (std::span<const Command> table : {znode_commands()})
+            rows.insert(rows.end(), table.begin(), table.end());
+        std::sort(rows.begin(), rows.end(),
+                  [](const Command& a, const Command& b) { return a.name < b.name; });
+        return rows;
+    }();
+    return all;
+}
+
 const Command* find_command(std::string_view name) {
     std::span<const Command> all = commands();
     auto at = std::lower_bound(all.begin(), all.end(), name,
@@ -138,6 +190,7 @@ std::string usage_of(const Command& command) {
     std::string text(command.name);
     for (const OptionRow& option : command.options) text += " [" + dashed(option) + "]";
     if (!command.words.empty()) text.append(" ").append(command.words);
+    if (command.runs) text += " -- command...";
     return text;
 }
 

@@ -166,7 +166,7 @@ Status op_exists(Shell& shell, const Args& args) {
     if (reply.header.err == Err::ok || reply.header.err == Err::no_node)
         shell.out_line(reply.header.err == Err::ok ? "true" : "false");
     if (reply.header.err == Err::ok) return Status::ok;
-    if (reply.header.err == Err::no_node && shell.human()) return Status::failed;
+    if (reply.header.err == Err::no_node && shell.human()) return Status::no_node;
     return shell.fail(reply.header.err, args.word(0));
 }
 

@@ -18,6 +18,20 @@ constexpr size_t out_bytes_max = 64 * 1024;  // held back before it is written
 constexpr size_t history_max = 1000;
 constexpr size_t pipeline_max = 1024;        // requests on their way
 
+Status status_of(Err err) {
+    switch (err) {
+    case Err::no_node: return Status::no_node;
+    case Err::node_exists: return Status::node_exists;
+    case Err::bad_version: return Status::bad_version;
+    case Err::not_empty: return Status::not_empty;
+    case Err::no_auth:
+    case Err::auth_failed: return Status::no_auth;
+    case Err::connection_loss: return Status::lost;
+    case Err::session_expired: return Status::expired;
+    default: return Status::failed;
+    }
+}
+
 SyncOptions with_events(SyncOptions options, ClientEvents events) {
     options.client.events = events;
     return options;
@@ -61,10 +75,10 @@ Status Shell::run_words(std::span<const std::string> words) {
         std::string why = "Command not found: " + words[0] + " (help lists the commands)";
         return settle(complain(why, Status::unknown_command));
     }
-    if (session_lost_ && tell_session_lost() != Status::ok) return Status::failed;
+    if (session_lost_ && tell_session_lost() != Status::ok) return Status::expired;
     const Command* outer = running_;  // redo runs a command within a command
     running_ = command;
-    Result<Args> args = parse_args(command->options, words.subspan(1));
+    Result<Args> args = parse_args(command->options, words.subspan(1), command->runs);
     Status status = Status::ok;
     if (!args) status = usage(args.error().text);
     else if (args->words.size() < command->words_min) status = usage("too few arguments");
@@ -84,8 +98,8 @@ Status Shell::tell_session_lost() {
     session_lost_ = false;
     if (options_.human) return Status::ok;
     settle(complain("the session has expired; its ephemerals and watches are gone",
-                    Status::failed));
-    return options_.keep_going ? Status::ok : Status::failed;
+                    Status::expired));
+    return options_.keep_going ? Status::ok : Status::expired;
 }
 
 Status Shell::finish() {
@@ -183,12 +197,21 @@ void Shell::flush() {
     out_.clear();
 }
 
-Status Shell::complain(std::string_view text, Status status) {
+Status Shell::complain(std::string_view text, Status status, std::string_view path) {
     std::string message;
-    if (options_.color) message += "\033[31m";
-    if (line_ > 0 && !options_.human) message += "line " + std::to_string(line_) + ": ";
-    message += text;
-    if (options_.color) message += "\033[0m";
+    if (options_.json) {
+        Json json = Json::object();
+        if (status == Status::ok) json.set("note", text);
+        else json.set("error", name_of(status)).set("message", text);
+        if (!path.empty()) json.set("path", path);
+        if (line_ > 0) json.set("line", static_cast<uint64_t>(line_));
+        message = json.text();
+    } else {
+        if (options_.color) message += "\033[31m";
+        if (line_ > 0 && !options_.human) message += "line " + std::to_string(line_) + ": ";
+        message += text;
+        if (options_.color) message += "\033[0m";
+    }
     message += "\n";
     flush();
     fwrite(message.data(), 1, message.size(), stderr);
@@ -196,13 +219,13 @@ Status Shell::complain(std::string_view text, Status status) {
 }
 
 Status Shell::fail(Err err, std::string_view path) {
-    if (err == Err::request_timeout) return complain("interrupted", Status::failed);
+    if (err == Err::request_timeout) return complain("interrupted", Status::interrupted);
     if (err == Err::operation_timeout) return complain(session_.why_not(), Status::no_connection);
     if (err == Err::session_expired) session_lost_ = false;
     std::string text = error_text(err, path);
     // Whether the request was carried out is not known: that is for the user to find out.
     if (err == Err::connection_loss) text += " (" + session_.trouble() + ")";
-    return complain(text, Status::failed);
+    return complain(text, status_of(err), path);
 }
 
 Status Shell::malformed() {

@@ -19,6 +19,7 @@
 
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/json.h"
 #include "client/sync.h"
 
 namespace zk {
@@ -30,6 +31,7 @@ struct ShellOptions {
     bool color = false;
     bool pipeline = false;
     bool keep_going = false;  // tell all failures of pipelined lines, not only the first
+    bool json = false;        // what is shown, and what goes wrong, as JSON, a value a line
 };
 
 class Shell {
@@ -49,7 +51,8 @@ public:
     bool close();
 
     SyncClient& session() { return session_; }
-    bool human() const { return options_.human; }
+    bool human() const { return options_.human && !options_.json; }
+    bool json() const { return options_.json; }
     bool wants_quit() const { return quit_; }
     size_t lines_run() const { return history_base_ + history_.size(); }
     // Where events and changes of state are told; by default events go to standard error. The REPL
@@ -67,8 +70,9 @@ public:
 
     void out(std::string_view data);
     void out_line(std::string_view data);
+    void out_line(const Json& value) { out_line(value.text()); }
     // A message about what went wrong; the result is `status`.
-    Status complain(std::string_view text, Status status);
+    Status complain(std::string_view text, Status status, std::string_view path = {});
     Status fail(Err err, std::string_view path);
     Status malformed();
     Status usage(std::string_view why);  // of the command that is run

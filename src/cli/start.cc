@@ -75,6 +75,10 @@ constexpr std::array rows = {
              .value = "",
              .help = "send lines without waiting for the replies to earlier ones",
              .set = set_flag<&Start::pipeline>},
+    StartRow{.name = "json",
+             .value = "",
+             .help = "show everything as JSON, a value a line; errors, too",
+             .set = set_flag<&Start::json>},
     StartRow{.name = "help", .value = "", .help = "this text", .set = set_flag<&Start::help>},
     StartRow{.name = "version",
              .value = "",
@@ -142,8 +146,13 @@ std::string start_help() {
         "\nLines of a script: words in '...' or \"...\" as in a shell, with \\n \\xHH and the like"
         " in\n\"...\"; # at the beginning makes a comment. A script ends at the first line that"
         " fails.\n"
-        "Exit status: 0 done, 1 refused or failed, 2 not understood, 3 no server, 127 no such"
-        " command.\n\nCommands:\n";
+        "Exit status:\n";
+    for (const StatusRow& row : status_rows()) {
+        std::string number = std::to_string(static_cast<int>(row.status));
+        text.append(5 - number.size(), ' ').append(number).append("  ");
+        text.append(row.help).append("\n");
+    }
+    text += "\nCommands:\n";
     return text + help_of_all();
 }
 

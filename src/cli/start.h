@@ -21,6 +21,7 @@ struct Start {
     SyncOptions session;
     bool keep_going = false;
     bool pipeline = false;
+    bool json = false;
     bool help = false;
     bool version = false;
     std::vector<std::string> command;  // empty: the REPL, or lines from standard input

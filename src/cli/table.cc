@@ -1,6 +1,6 @@
-// table.cc -- the command table: one row a command, and the options each takes.
+// table.cc -- the commands that zkCli.sh has, too: one row a command, and the options each takes.
 //
-// Names and options are those of zkCli.sh. A new command is a row here and its handler.
+// Names and options are those of zkCli.sh.
 
 #include <array>
 
@@ -145,7 +145,7 @@ constexpr std::array rows = {
             .run = op_deleteall},
     Command{.name = "exists",
             .words = "path",
-            .summary = "say whether a znode exists: true, or false and exit status 1",
+            .summary = "say whether a znode exists: true, or false and exit status 4",
             .options = watch_options,
             .examples = "exists /config",
             .words_min = 1,
@@ -306,15 +306,8 @@ constexpr std::array rows = {
             .run = op_whoami},
 };
 
-consteval bool sorted_by_name() {
-    for (size_t i = 1; i < rows.size(); ++i)
-        if (rows[i - 1].name >= rows[i].name) return false;
-    return true;
-}
-static_assert(sorted_by_name());
-
 }  // namespace
 
-std::span<const Command> commands() { return rows; }
+std::span<const Command> znode_commands() { return rows; }
 
 }  // namespace zk

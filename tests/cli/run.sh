@@ -103,7 +103,7 @@ test_commands() {
     zk set -s /a xyz
     expect "set -s shows the stat" 0 "$(stat_of 0 1 0x0 3 0)$nl" ""
     zk set /a xyz -v 7
-    expect "a wrong version is refused" 1 "" "version No is not valid : /a$nl"
+    expect "a wrong version is refused" 6 "" "version No is not valid : /a$nl"
     zk create -s /a/n- 1
     expect "a sequential znode's path has its number" 0 "/a/n-0000000000$nl" ""
     zk create -s /a/n- 2
@@ -116,27 +116,27 @@ test_commands() {
     zk exists /a
     expect "exists says true" 0 "true$nl" ""
     zk exists /no
-    expect "exists says false, with a status for if" 1 "false$nl" "Node does not exist: /no$nl"
+    expect "exists says false, with a status for if" 4 "false$nl" "Node does not exist: /no$nl"
     zk getAllChildrenNumber /a
     expect "getAllChildrenNumber counts" 0 "2$nl" ""
     zk delete /a
-    expect "a znode with children is not deleted" 1 "" "Node not empty: /a$nl"
+    expect "a znode with children is not deleted" 11 "" "Node not empty: /a$nl"
     zk create /a
-    expect "a znode is not created twice" 1 "" "Node already exists: /a$nl"
+    expect "a znode is not created twice" 5 "" "Node already exists: /a$nl"
     zk create /no/x
-    expect "a znode needs a parent" 1 "" "Node does not exist: /no/x$nl"
+    expect "a znode needs a parent" 4 "" "Node does not exist: /no/x$nl"
     zk sync /
     expect "sync is silent" 0 "" ""
     zk deleteall /a
     expect "deleteall is silent" 0 "" ""
     zk get /a
-    expect "what was deleted is not there" 1 "" "Node does not exist: /a$nl"
+    expect "what was deleted is not there" 4 "" "Node does not exist: /a$nl"
     zk create -c /box
     expect "a container is created" 0 "/box$nl" ""
     zk delete /box
     zk create -e /eph
     zk exists /eph
-    expect "an ephemeral znode goes with the program that made it" 1 "false$nl" \
+    expect "an ephemeral znode goes with the program that made it" 4 "false$nl" \
         "Node does not exist: /eph$nl"
 }
 
@@ -177,7 +177,7 @@ test_access() {
     expect "getAcl shows who may what" 0 "'world,'anyone$nl: cdrwa$nl" ""
     zk setAcl /acl world:anyone:ra
     zk set /acl y
-    expect "what is not allowed is refused" 1 "" "Insufficient permission : /acl$nl"
+    expect "what is not allowed is refused" 7 "" "Insufficient permission : /acl$nl"
     zk setAcl -s /acl world:anyone:cdrwa
     sed -n 8p "$dir/out" | grep -qx 'aclVersion = 2'
     verdict "setAcl -s shows the stat" $?
@@ -186,9 +186,9 @@ test_access() {
     grep -qx 'digest: bob' "$dir/out"
     verdict "whoami knows who was added by addauth" $?
     zk get /bobs
-    expect "others may not read what is bob's" 1 "" "Insufficient permission : /bobs$nl"
+    expect "others may not read what is bob's" 7 "" "Insufficient permission : /bobs$nl"
     zk addauth nonsense x
-    [ "$status" -eq 1 ] && grep -q AuthFailed "$dir/err"
+    [ "$status" -eq 7 ] && grep -q AuthFailed "$dir/err"
     verdict "a refused identity is an error" $?
     printf '%s\n' 'addauth digest bob:secret' 'delete /bobs' 'delete /acl' | zk
     expect "a script that says who it is may delete" 0 "" ""
@@ -200,10 +200,10 @@ test_scripts() {
     printf '%s\n' '# a comment' '' 'create /s "two\nlines"' "set /s 'it is'" 'get /s' | zk
     expect "lines of a script are run in order" 0 "/s${nl}it is$nl" ""
     printf 'get /s\nget /gone\nget /s\n' | zk
-    expect "a script stops at its first error and names the line" 1 "it is$nl" \
+    expect "a script stops at its first error and names the line" 4 "it is$nl" \
         "line 2: Node does not exist: /gone$nl"
     printf 'get /s\nget /gone\nnonsense\nget /s' | zk --keep-going
-    expect "--keep-going does not stop, and the first failure decides" 1 "it is${nl}it is$nl" \
+    expect "--keep-going does not stop, and the first failure decides" 4 "it is${nl}it is$nl" \
         "line 2: Node does not exist: /gone
 line 3: Command not found: nonsense (help lists the commands)$nl"
     printf 'get "/s\n' | zk
@@ -254,7 +254,7 @@ test_many() {
     seq -f 'delete /many/%.0f' 2000 | zk --pipeline
     expect "2000 pipelined deletes are silent" 0 "" ""
     printf 'create /many/a\ncreate /many/a\ncreate /many/b\n' | zk --pipeline
-    expect "a pipelined script names the line that failed, and what had gone before" 1 \
+    expect "a pipelined script names the line that failed, and what had gone before" 5 \
         "/many/a$nl/many/b$nl" "line 2: Node already exists: /many/a
 1 later lines had been sent already; 0 of them failed too$nl"
     zk deleteall /many
@@ -329,7 +329,7 @@ test_expiry() {
     # How it learns of it is a matter of luck: between commands, or by a command's failure.
     sed -i -e 's/KeeperErrorCode = Session expired for .*/EXPIRED/' \
         -e 's/the session has expired; .*/EXPIRED/' "$dir/err"
-    expect "a script does not go on unaware in another session" 1 "" "line 2: EXPIRED$nl"
+    expect "a script does not go on unaware in another session" 10 "" "line 2: EXPIRED$nl"
 }
 
 # -- a terminal ----------------------------------------------------------------------------------
