@@ -82,7 +82,7 @@ Status show_synced(Shell& shell, const Args&, Bytes) {
 }  // namespace
 
 Status check_path(Shell& shell, std::string_view path, bool sequential) {
-    std::string fault = path_fault(path, sequential);
+    std::string fault = path_fault(shell.resolved(path, sequential), sequential);
     return fault.empty() ? Status::ok : shell.complain(fault, Status::usage);
 }
 
@@ -120,7 +120,7 @@ Status op_create(Shell& shell, const Args& args) {
         if (!given) return shell.complain(given.error().text, Status::usage);
         acls = std::move(*given);
     }
-    std::string path = shell.full(args.word(0));
+    std::string path = shell.full(args.word(0), is_sequential(wanted.mode));
     wanted.path = path;
     if (args.words.size() > 1) wanted.data = as_bytes(args.word(1));
     wanted.acls = acls;

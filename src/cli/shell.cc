@@ -241,6 +241,13 @@ Status Shell::usage(std::string_view why) {
 
 void Shell::warn(std::string_view text) { complain(text, Status::ok); }
 
+std::string Shell::resolved(std::string_view path, bool prefix) const {
+    if (directory_.empty()) return std::string(path);
+    std::string made = path_from(directory_, path);
+    if (prefix && path.ends_with('/') && made != "/") made += '/';
+    return made;
+}
+
 void Shell::set_notice(void (*notice)(void* context, std::string_view text), void* context) {
     notice_ = notice;
     notice_context_ = context;

@@ -15,6 +15,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/version.h"
@@ -78,9 +79,21 @@ public:
     Status usage(std::string_view why);  // of the command that is run
     void warn(std::string_view text);
 
-    std::string full(std::string_view path) const { return full_path(session_.chroot(), path); }
+    // A path as it was typed, from the root: `cd` has said what relative ones begin with, and . and
+    // .. are as in a shell, and a slash at the end goes. Before a `cd` it stays what it is, and
+    // paths have to begin with /. `prefix`: a number is put behind it, so its last slash stays.
+    std::string resolved(std::string_view path, bool prefix = false) const;
+    std::string full(std::string_view path, bool prefix = false) const {
+        return full_path(session_.chroot(), resolved(path, prefix));
+    }
     std::string_view local(std::string_view path) const {
         return local_path(session_.chroot(), path);
+    }
+
+    const std::string& directory() const { return directory_; }
+    const std::string& last_directory() const { return last_directory_; }
+    void set_directory(std::string path) {
+        last_directory_ = std::exchange(directory_, std::move(path));
     }
 
     void quit() { quit_ = true; }
@@ -111,6 +124,8 @@ private:
     std::string out_;
     bool out_broken_ = false;
     bool quit_ = false;
+    std::string directory_;       // what `cd` has said; "": nothing
+    std::string last_directory_;  // what it had said before
     bool print_watches_ = true;
     bool holds_ephemerals_ = false;
     bool was_connected_ = false;

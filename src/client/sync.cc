@@ -9,6 +9,7 @@
 #include <list>
 
 #include "client/client.h"
+#include "client/word.h"
 
 namespace zk {
 
@@ -25,6 +26,7 @@ struct SyncClient::Inside {
     std::list<Signal> signals;
     SyncOptions options;
     std::unique_ptr<Client> client;
+    std::unique_ptr<Word> word;
     bool client_closed = false;
     bool was_connected = false;  // once, by this or an earlier session
     bool signalled = false;
@@ -129,6 +131,7 @@ SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
 
 SyncClient::~SyncClient() {
     Inside& in = *in_;
+    in.word.reset();
     in.end_client(Inside::End::abandon);
     for (Inside::Signal& each : in.signals) close_handle(each.handle);
     uv_unref(reinterpret_cast<uv_handle_t*>(&in.alarm));
@@ -272,6 +275,13 @@ void SyncClient::catch_signal(int signal, void (*on_signal)(void* context, int s
 }
 
 // -- ends ----------------------------------------------------------------------------------------
+
+void SyncClient::ask_word(std::string_view word,
+                          void (*done)(void* context, std::string_view answer), void* context) {
+    Result<ConnectString> at = parse_connect_string(server());
+    ASSERT(at.has_value());
+    in_->word = std::make_unique<Word>(&in_->loop, at->servers.front(), word, done, context);
+}
 
 void SyncClient::close(bool wait) {
     in_->end_client(wait ? Inside::End::wait : Inside::End::hurry);

@@ -62,6 +62,11 @@ public:
     // and for SIGINT a call or connect gives up (request_timeout).
     void catch_signal(int signal, void (*on_signal)(void* context, int signal), void* context);
 
+    // Asks the session's server a four-letter word on a connection beside it; another one that is
+    // asked already is forgotten. `done` comes while somebody waits, or never. Requires: a server.
+    void ask_word(std::string_view word, void (*done)(void* context, std::string_view answer),
+                  void* context);
+
     // Ends the session. Without waiting for the server's word, its ephemerals go a little later.
     void close(bool wait);
     // Other servers, and thereby a new session.
