@@ -142,6 +142,8 @@ bool Repl::read_line(std::string& line) {
         interrupted_ = false;
         typing_ = true;
         int size = 0;
+        // Before the prompt is seen: who answers it at once means this, not the cooked terminal.
+        el_set(edit_, EL_PREP_TERM, 1);
         const char* text = el_gets(edit_, &size);
         typing_ = false;
         if (text != nullptr && size > 0 && !interrupted_) {
