@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ struct Start {
     bool pipeline = false;
     bool json = false;
     bool help = false;
+    bool man = false;
+    std::string completion;                     // of this shell
+    std::optional<std::string> complete;        // this line
     bool version = false;
     std::vector<std::string> command;  // empty: the REPL, or lines from standard input
 };
@@ -30,5 +34,18 @@ struct Start {
 // `servers` is what stands in for -server where that is missing: $ZK_SERVERS, may be nullptr.
 Result<Start> read_start(std::span<const char* const> arguments, const char* servers);
 std::string start_help();
+
+// For the man page.
+struct StartOption {
+    std::string_view name;
+    std::string_view value;  // what its value is called; empty: it takes none
+    std::string_view help;
+};
+std::vector<StartOption> start_options();
+struct StartVariable {
+    std::string_view name;  // of the environment
+    std::string_view help;
+};
+std::span<const StartVariable> start_variables();
 
 }  // namespace zk
