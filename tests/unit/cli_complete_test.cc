@@ -1,4 +1,4 @@
-// cli_complete_test.cc -- what a line that is being typed may become, as far as no server is needed.
+// cli_complete_test.cc -- what a line being typed may become, as far as no server is needed.
 
 #include <doctest/doctest.h>
 
