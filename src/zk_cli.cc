@@ -11,6 +11,7 @@
 #include "cli/repl.h"
 #include "cli/script.h"
 #include "cli/start.h"
+#include "cli/zkcli.h"
 
 namespace zk {
 
@@ -34,17 +35,22 @@ int run(const Start& start) {
     options.pipeline = start.pipeline && !prompt;
     options.keep_going = start.keep_going;
     options.json = start.json;
+    options.zkcli = start.zkcli;
+    options.script = start.command.empty();
     Shell shell(start.session, options);
+    if (start.deadline_ms > 0) shell.set_deadline(start.deadline_ms);
+    if (start.zkcli) shell.greet(start.command.empty());
     Status status = Status::ok;
     if (prompt) {
         status = run_repl(shell, options.color);
     } else if (start.command.empty()) {
-        status = run_script(shell, STDIN_FILENO, start.keep_going);
+        status = run_script(shell, STDIN_FILENO, start.keep_going || start.zkcli);
     } else {
         shell.run_words(start.command);
         status = shell.finish();
     }
     bool written = shell.close();
+    if (start.zkcli) status = zkcli::simplified(status);
     return status == Status::ok && !written ? exit_status(Status::failed) : exit_status(status);
 }
 
@@ -57,7 +63,7 @@ int main(int argc, char** argv) {
     open_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-    Result<Start> start = read_start(arguments, getenv("ZK_SERVERS"));
+    Result<Start> start = read_start(arguments, surroundings_of_process());
     if (!start) {
         fprintf(stderr, "zk-cli: %s\n", start.error().text.c_str());
         return exit_status(Status::usage);
@@ -68,7 +74,7 @@ int main(int argc, char** argv) {
     }
     if (start->man || start->complete) {
         fputs(start->man ? man_page().c_str()
-                         : complete_word(*start->complete, getenv("ZK_SERVERS")).c_str(),
+                         : complete_word(*start->complete, surroundings_of_process()).c_str(),
               stdout);
         fflush(stdout);
         _exit(0);

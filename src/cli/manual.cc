@@ -112,13 +112,13 @@ std::string_view completion_script(std::string_view shell) {
     return "";
 }
 
-std::string complete_word(std::string_view line, const char* servers) {
+std::string complete_word(std::string_view line, const Surroundings& around) {
     Typing typing = words_typed(line);
     std::string_view typed = line.substr(typing.begin);
     if (typing.before.empty()) return "";
     std::vector<const char*> arguments;
     for (size_t i = 1; i < typing.before.size(); ++i) arguments.push_back(typing.before[i].c_str());
-    Result<Start> start = read_start(arguments, servers);
+    Result<Start> start = read_start(arguments, around);
     if (!start) return "";  // the value of an option is being typed
     if (start->command.empty() && typed.starts_with('-'))
         return words_of(typed, complete_option(typed));

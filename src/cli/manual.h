@@ -18,7 +18,7 @@ std::string man_page();  // troff's man macros
 std::string_view completion_script(std::string_view shell);
 
 // For such a script: the words that the last one of `line` may become, one a line. `line` is what
-// was typed before the cursor, the program's name first; `servers` as in read_start.
-std::string complete_word(std::string_view line, const char* servers);
+// was typed before the cursor, the program's name first.
+std::string complete_word(std::string_view line, const Surroundings& around);
 
 }  // namespace zk

@@ -34,11 +34,7 @@ struct SyncClient::Inside {
     std::string trouble;
     std::string why_not;
 
-    struct Auth {
-        std::string scheme;
-        std::string auth;
-    };
-    std::vector<Auth> auths;  // accepted ones, for a next session
+    std::vector<Identification> auths;  // those of the options, and accepted ones
 
     uint64_t call_tag = 0;  // of the call that is waited for; replies to abandoned ones are dropped
     bool replied = false;
@@ -94,7 +90,7 @@ void SyncClient::Inside::start_client() {
     };
     client_closed = false;
     client = std::make_unique<Client>(&loop, std::move(made));
-    for (const Auth& auth : auths) client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
+    for (const Identification& auth : auths) client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
 }
 
 void SyncClient::Inside::end_client(End end) {
@@ -124,6 +120,7 @@ void SyncClient::Inside::run_until(Done done, uint64_t deadline_ms) {
 
 SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
     in_->options = std::move(options);
+    in_->auths = in_->options.identities;
     int failed = uv_loop_init(&in_->loop);
     ASSERT(failed == 0);
     uv_timer_init(&in_->loop, &in_->alarm);
@@ -268,7 +265,7 @@ void SyncClient::catch_signal(int signal, void (*on_signal)(void* context, int s
     auto caught = [](uv_signal_t* handle, int number) {
         auto* of = static_cast<Inside::Signal*>(handle->data);
         of->inside->signalled = true;
-        if (number == SIGINT) of->inside->interrupted = true;
+        if (number == SIGINT || number == SIGALRM) of->inside->interrupted = true;
         of->on_signal(of->context, number);
     };
     uv_signal_start(&made.handle, caught, signal);
@@ -305,6 +302,13 @@ int64_t SyncClient::session() const {
 std::string SyncClient::server() const {
     return in_->client == nullptr ? to_text(in_->options.client.servers.front())
                                   : in_->client->server();
+}
+
+std::string SyncClient::servers() const {
+    std::string text;
+    for (const ServerName& server : in_->options.client.servers)
+        text += (text.empty() ? "" : ",") + to_text(server);
+    return text + in_->options.client.chroot;
 }
 
 const std::string& SyncClient::chroot() const { return in_->options.client.chroot; }

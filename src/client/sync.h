@@ -18,8 +18,15 @@
 
 namespace zk {
 
+// Who one says one is: as addauth has it.
+struct Identification {
+    std::string scheme;
+    std::string auth;
+};
+
 struct SyncOptions {
     ClientOptions client;  // events.on_trouble is not passed on
+    std::vector<Identification> identities;  // told to every server before anything else
     // Before the first connection: keep trying for the session timeout, though every server has
     // refused. Afterwards that is done anyway, since servers do come back.
     bool patient = false;
@@ -59,7 +66,7 @@ public:
     void poll();
 
     // From now on these signals only end waiting: `on_signal` is called, then a wait_input returns,
-    // and for SIGINT a call or connect gives up (request_timeout).
+    // and for SIGINT and SIGALRM a call or connect gives up (request_timeout).
     void catch_signal(int signal, void (*on_signal)(void* context, int signal), void* context);
 
     // Asks the session's server a four-letter word on a connection beside it; another one that is
@@ -75,6 +82,7 @@ public:
     ClientState state() const;
     int64_t session() const;
     std::string server() const;
+    std::string servers() const;  // all of them, with the chroot
     const std::string& chroot() const;
     const std::string& trouble() const;  // why the last connection failed
     const std::string& why_not() const;  // the error of the last connect() that failed
