@@ -55,8 +55,8 @@ public:
 
     // Waits until `fd` can be read (or has ended), serving the session meanwhile.
     Wake wait_input(int fd);
-    // Lets what has come in be seen, without waiting.
-    void poll();
+    // Sends, and lets what has come in be seen, without waiting. False: SIGINT came.
+    bool poll();
 
     // From now on these signals only end waiting: `on_signal` is called, then a wait_input returns,
     // and for SIGINT a call or connect gives up (request_timeout).
