@@ -33,6 +33,20 @@ constexpr std::array du_options = {
     OptionRow{.name = "h", .value = "", .help = "sizes like 1.2K"},
     OptionRow{.name = "L", .value = "levels", .help = "a line down to this depth (1)"},
 };
+constexpr OptionRow without_acl{
+    .name = "no-acl", .value = "", .help = "leave ACLs out: anyone may do everything"};
+constexpr OptionRow with_existing{
+    .name = "existing", .value = "how", .help = "what is there already: fail, skip or overwrite"};
+constexpr std::array export_options = {
+    OptionRow{.name = "stats", .value = "", .help = "with the stat of each znode"},
+    OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes, too"},
+    without_acl,
+};
+constexpr std::array import_options = {
+    with_existing,
+    OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes as persistent ones"},
+    without_acl,
+};
 
 constexpr std::array rows = {
     Command{.name = "count",
@@ -51,6 +65,14 @@ constexpr std::array rows = {
             .words_min = 0,
             .words_max = 1,
             .run = op_du},
+    Command{.name = "export",
+            .words = "[path] [file]",
+            .summary = "write a subtree as lines of JSON, with data and ACLs",
+            .options = export_options,
+            .examples = "export /config config.json\nexport / | gzip >backup.gz",
+            .words_min = 0,
+            .words_max = 2,
+            .run = op_export},
     Command{.name = "find",
             .words = "[path]",
             .summary = "list the paths of all znodes that satisfy each of the options",
@@ -60,6 +82,14 @@ constexpr std::array rows = {
             .words_min = 0,
             .words_max = 1,
             .run = op_find},
+    Command{.name = "import",
+            .words = "[file] [path]",
+            .summary = "make the znodes of an export's lines, with a path (or /) in place of the exported one",
+            .options = import_options,
+            .examples = "import config.json /config\nimport --existing overwrite - /config",
+            .words_min = 0,
+            .words_max = 2,
+            .run = op_import},
     Command{.name = "tree",
             .words = "[path]",
             .summary = "draw a subtree with sizes and ages; for programs: path, bytes, time, kind",

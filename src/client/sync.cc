@@ -241,6 +241,7 @@ bool SyncClient::drain(size_t outstanding_max) {
 SyncClient::Wake SyncClient::wait_input(int fd) {
     Inside& in = *in_;
     in.signalled = false;
+    in.interrupted = false;
     for (;;) {
         uv_run(&in.loop, UV_RUN_NOWAIT);
         if (in.signalled) return Wake::signal;
@@ -259,6 +260,8 @@ bool SyncClient::poll() {
     uv_run(&in_->loop, UV_RUN_NOWAIT);
     return !in_->interrupted;
 }
+
+bool SyncClient::interrupted() const { return in_->interrupted; }
 
 void SyncClient::catch_signal(int signal, void (*on_signal)(void* context, int signal),
                               void* context) {

@@ -57,6 +57,7 @@ public:
     Wake wait_input(int fd);
     // Sends, and lets what has come in be seen, without waiting. False: SIGINT came.
     bool poll();
+    bool interrupted() const;  // SIGINT came during the last wait, of whatever kind
 
     // From now on these signals only end waiting: `on_signal` is called, then a wait_input returns,
     // and for SIGINT a call or connect gives up (request_timeout).
