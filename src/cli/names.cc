@@ -2,6 +2,8 @@
 
 #include "cli/names.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -10,6 +12,10 @@
 namespace zk {
 
 namespace {
+
+constexpr size_t kept_bytes_max = 8u << 20;  // in memory
+constexpr size_t read_bytes = 64 * 1024;
+constexpr size_t number_bytes_max = 10;
 
 void put_number(std::string& out, size_t value) {
     for (; value >= 0x80; value >>= 7) out += static_cast<char>(0x80 | (value & 0x7f));
@@ -44,7 +50,7 @@ bool NameList::take(Bytes reply) {
     std::sort(order.begin(), order.end(), [reply](uint32_t a, uint32_t b) {
         return name_at(reply, a) < name_at(reply, b);
     });
-    coded_.clear();
+    *this = NameList();
     std::string_view before;
     for (uint32_t offset : order) {
         std::string_view name = name_at(reply, offset);
@@ -53,11 +59,50 @@ bool NameList::take(Bytes reply) {
         put_number(coded_, name.size() - shared);
         coded_.append(name.substr(shared));
         before = name;
+        if (coded_.size() >= kept_bytes_max) spill();
     }
-    at_ = 0;
+    if (file_ != nullptr) spill();
+    if (file_ != nullptr) coded_ = std::string();
     left_ = count;
-    name_.clear();
     return true;
+}
+
+// Moves what was coded to the end of the file. Where there is no room for one, it all comes back,
+// and stays in memory.
+void NameList::spill() {
+    if (no_file_) return;
+    if (file_ == nullptr) file_.reset(tmpfile());
+    int fd = file_ == nullptr ? -1 : fileno(file_.get());
+    if (fd >= 0 && pwrite(fd, coded_.data(), coded_.size(), written_) ==
+                       static_cast<ssize_t>(coded_.size())) {
+        written_ += static_cast<off_t>(coded_.size());
+        coded_.clear();
+        return;
+    }
+    std::string all(static_cast<size_t>(written_), '\0');
+    for (size_t got = 0; got < all.size();) {
+        ssize_t more = pread(fd, all.data() + got, all.size() - got, static_cast<off_t>(got));
+        ASSERT(more > 0);  // we have just written it
+        got += static_cast<size_t>(more);
+    }
+    coded_.insert(0, all);
+    no_file_ = true;
+    file_.reset();
+}
+
+// Makes sure that so many bytes can be read, unless the list ends before.
+void NameList::have(size_t bytes) {
+    if (file_ == nullptr || coded_.size() - at_ >= bytes) return;
+    coded_.erase(0, at_);
+    at_ = 0;
+    while (coded_.size() < bytes && read_ < written_) {
+        size_t before = coded_.size();
+        coded_.resize(before + read_bytes);
+        ssize_t got = pread(fileno(file_.get()), coded_.data() + before, read_bytes, read_);
+        ASSERT(got > 0);  // we have written it
+        coded_.resize(before + static_cast<size_t>(got));
+        read_ += got;
+    }
 }
 
 size_t NameList::number() {
@@ -71,8 +116,10 @@ size_t NameList::number() {
 
 const std::string& NameList::next() {
     ASSERT(left_ > 0);
+    have(2 * number_bytes_max);
     size_t shared = number();
     size_t rest = number();
+    have(rest);
     name_.resize(shared);
     name_.append(coded_, at_, rest);
     at_ += rest;

@@ -7,11 +7,16 @@
 //     item-0000000050    13 2 50
 //
 // A directory of a million children takes a few megabytes so; as a vector of strings it would be
-// fifty. Names are read once, from the first to the last.
+// fifty. Names that share little, and so take more than that, go to a temporary file, which has no
+// name and is gone with the list. Names are read once, from the first to the last.
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <cstdio>
+#include <memory>
 #include <string>
 
 #include "base/bytes.h"
@@ -28,10 +33,20 @@ public:
     size_t bytes() const { return coded_.capacity(); }
 
 private:
-    size_t number();
+    struct Close {
+        void operator()(FILE* file) const { fclose(file); }
+    };
 
-    std::string coded_;
-    size_t at_ = 0;
+    size_t number();
+    void have(size_t bytes);
+    void spill();
+
+    std::string coded_;  // of it, what is not in the file, or was read from there
+    std::unique_ptr<FILE, Close> file_;
+    bool no_file_ = false;  // there is no room for one
+    off_t written_ = 0;     // to the file
+    off_t read_ = 0;        // from it; <= written_
+    size_t at_ = 0;         // of coded_, bytes that were read
     size_t left_ = 0;
     std::string name_;  // the one read last
 };
