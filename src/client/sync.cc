@@ -228,9 +228,11 @@ void SyncClient::send(const Call& call, OnReply done) {
 }
 
 bool SyncClient::drain(size_t outstanding_max) {
-    in_->run_until([&] { return outstanding() <= outstanding_max; }, no_deadline);
     if (outstanding() <= outstanding_max) return true;
-    in_->client->reconnect();
+    in_->run_until([&] { return outstanding() <= outstanding_max; }, no_deadline);
+    // Also where the replies came together with the signal: whoever pressed Ctrl-C meant it.
+    if (!in_->interrupted) return true;
+    if (in_->client != nullptr) in_->client->reconnect();
     return false;
 }
 
@@ -239,6 +241,7 @@ bool SyncClient::drain(size_t outstanding_max) {
 SyncClient::Wake SyncClient::wait_input(int fd) {
     Inside& in = *in_;
     in.signalled = false;
+    in.interrupted = false;
     for (;;) {
         uv_run(&in.loop, UV_RUN_NOWAIT);
         if (in.signalled) return Wake::signal;
@@ -252,7 +255,13 @@ SyncClient::Wake SyncClient::wait_input(int fd) {
     }
 }
 
-void SyncClient::poll() { uv_run(&in_->loop, UV_RUN_NOWAIT); }
+bool SyncClient::poll() {
+    in_->interrupted = false;
+    uv_run(&in_->loop, UV_RUN_NOWAIT);
+    return !in_->interrupted;
+}
+
+bool SyncClient::interrupted() const { return in_->interrupted; }
 
 void SyncClient::catch_signal(int signal, void (*on_signal)(void* context, int signal),
                               void* context) {

@@ -62,8 +62,9 @@ public:
 
     // Waits until `fd` can be read (or has ended), serving the session meanwhile.
     Wake wait_input(int fd);
-    // Lets what has come in be seen, without waiting.
-    void poll();
+    // Sends, and lets what has come in be seen, without waiting. False: SIGINT came.
+    bool poll();
+    bool interrupted() const;  // SIGINT came during the last wait, of whatever kind
 
     // From now on these signals only end waiting: `on_signal` is called, then a wait_input returns,
     // and for SIGINT and SIGALRM a call or connect gives up (request_timeout).

@@ -1,0 +1,107 @@
+// table_trees.cc -- the commands about whole subtrees: one row a command, and its options.
+
+#include <array>
+
+#include "cli/trees.h"
+
+namespace zk {
+
+namespace {
+
+constexpr OptionRow with_levels{.name = "L", .value = "levels", .help = "no deeper than this"};
+
+constexpr std::array tree_options = {
+    with_levels,
+    OptionRow{.name = "n", .value = "", .help = "names alone, without sizes and ages"},
+    OptionRow{.name = "t", .value = "", .help = "times of change, not ages"},
+    OptionRow{.name = "d", .value = "", .help = "draw it, though no terminal is there"},
+};
+constexpr std::array find_options = {
+    OptionRow{.name = "name", .value = "glob", .help = "the last name is like this: *, ?, [a-z]"},
+    OptionRow{.name = "path", .value = "glob", .help = "the whole path is like this"},
+    OptionRow{.name = "size", .value = "[+-]N", .help = "bytes of data: more, less; k, M"},
+    OptionRow{.name = "children", .value = "[+-]N", .help = "how many children"},
+    OptionRow{.name = "mtime", .value = "[+-]age", .help = "changed longer ago, or since: s m h d w"},
+    OptionRow{.name = "ctime", .value = "[+-]age", .help = "created longer ago, or since"},
+    OptionRow{.name = "kind", .value = "kind", .help = "persistent, ephemeral, container or ttl"},
+    OptionRow{.name = "owner", .value = "session", .help = "the ephemerals of this session"},
+    OptionRow{.name = "contains", .value = "text", .help = "in the data"},
+    with_levels,
+    OptionRow{.name = "0", .value = "", .help = "a NUL behind each path, for xargs -0"},
+};
+constexpr std::array du_options = {
+    OptionRow{.name = "h", .value = "", .help = "sizes like 1.2K"},
+    OptionRow{.name = "L", .value = "levels", .help = "a line down to this depth (1)"},
+};
+constexpr OptionRow without_acl{
+    .name = "no-acl", .value = "", .help = "leave ACLs out: anyone may do everything"};
+constexpr OptionRow with_existing{
+    .name = "existing", .value = "how", .help = "what is there already: fail, skip or overwrite"};
+constexpr std::array export_options = {
+    OptionRow{.name = "stats", .value = "", .help = "with the stat of each znode"},
+    OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes, too"},
+    without_acl,
+};
+constexpr std::array import_options = {
+    with_existing,
+    OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes as persistent ones"},
+    without_acl,
+};
+
+constexpr std::array rows = {
+    Command{.name = "count",
+            .words = "[path]",
+            .summary = "count the znodes below one, at all depths",
+            .options = {},
+            .examples = "count /queue",
+            .words_min = 0,
+            .words_max = 1,
+            .run = op_count},
+    Command{.name = "du",
+            .words = "[path]",
+            .summary = "add up data and znodes: bytes, znodes, path, for each child and in all",
+            .options = du_options,
+            .examples = "du -h /\ndu -L 0 /config",
+            .words_min = 0,
+            .words_max = 1,
+            .run = op_du},
+    Command{.name = "export",
+            .words = "[path] [file]",
+            .summary = "write a subtree as lines of JSON, with data and ACLs",
+            .options = export_options,
+            .examples = "export /config config.json\nexport / | gzip >backup.gz",
+            .words_min = 0,
+            .words_max = 2,
+            .run = op_export},
+    Command{.name = "find",
+            .words = "[path]",
+            .summary = "list the paths of all znodes that satisfy each of the options",
+            .options = find_options,
+            .examples = "find / -name 'lock-*' -kind ephemeral\nfind /config -size +100k\n"
+                        "find /jobs -mtime +7d -children 0\nfind / -owner 0x1000001f2a40003",
+            .words_min = 0,
+            .words_max = 1,
+            .run = op_find},
+    Command{.name = "import",
+            .words = "[file] [path]",
+            .summary = "make the znodes of an export's lines, with a path (or /) in place of the exported one",
+            .options = import_options,
+            .examples = "import config.json /config\nimport --existing overwrite - /config",
+            .words_min = 0,
+            .words_max = 2,
+            .run = op_import},
+    Command{.name = "tree",
+            .words = "[path]",
+            .summary = "draw a subtree with sizes and ages; for programs: path, bytes, time, kind",
+            .options = tree_options,
+            .examples = "tree /\ntree -L 2 /kafka\ntree -n /config",
+            .words_min = 0,
+            .words_max = 1,
+            .run = op_tree},
+};
+
+}  // namespace
+
+std::span<const Command> tree_commands() { return rows; }
+
+}  // namespace zk
