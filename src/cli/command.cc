@@ -170,7 +170,7 @@ Result<Args> parse_args(std::span<const OptionRow> options, std::span<const std:
 std::span<const Command> commands() {
     static const std::vector<Command> all = [] {
         std::vector<Command> rows;
-        for (std::span<const Command> table : {znode_commands()})
+        for (std::span<const Command> table : {znode_commands(), recipe_commands()})
             rows.insert(rows.end(), table.begin(), table.end());
         std::sort(rows.begin(), rows.end(),
                   [](const Command& a, const Command& b) { return a.name < b.name; });

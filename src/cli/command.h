@@ -82,6 +82,7 @@ struct Command {
 std::span<const Command> commands();  // all tables, sorted by name
 // The tables: one for each kind of thing that commands are about.
 std::span<const Command> znode_commands();   // table.cc
+std::span<const Command> recipe_commands();  // table_recipes.cc
 const Command* find_command(std::string_view name);
 
 // `runs`: of a command that takes a command line behind `--`.

@@ -46,8 +46,8 @@ Shell::Shell(SyncOptions session, ShellOptions options)
                        .on_state = [](void* of, ClientState state) {
                            static_cast<Shell*>(of)->on_state(state);
                        },
-                       .on_watch = [](void* of, const WatcherEvent& event, int64_t) {
-                           static_cast<Shell*>(of)->on_watch(event);
+                       .on_watch = [](void* of, const WatcherEvent& event, int64_t zxid) {
+                           static_cast<Shell*>(of)->on_watch(event, zxid);
                        }})),
       options_(options) {}
 
@@ -246,7 +246,11 @@ void Shell::set_notice(void (*notice)(void* context, std::string_view text), voi
     notice_context_ = context;
 }
 
-void Shell::on_watch(const WatcherEvent& event) {
+void Shell::on_watch(const WatcherEvent& event, int64_t zxid) {
+    if (listener_.on_watch != nullptr) {
+        listener_.on_watch(listener_.context, event, zxid);
+        return;
+    }
     if (!print_watches_) return;
     std::string text = event_text(event.type, event.path);
     if (notice_ != nullptr) {
@@ -262,6 +266,7 @@ void Shell::on_watch(const WatcherEvent& event) {
 void Shell::on_state(ClientState state) {
     bool was = std::exchange(was_connected_, was_connected_ || is_connected(state));
     if (state == ClientState::expired) session_lost_ = true;
+    if (listener_.on_state != nullptr) listener_.on_state(listener_.context, state);
     if (notice_ == nullptr) return;
     if (!was) {
         notice_(notice_context_, "");  // no news, but a prompt that shows it

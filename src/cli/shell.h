@@ -34,6 +34,13 @@ struct ShellOptions {
     bool json = false;        // what is shown, and what goes wrong, as JSON, a value a line
 };
 
+// Takes events and changes of state for a command that waits for them; events are not shown then.
+struct ShellListener {
+    void* context = nullptr;
+    void (*on_watch)(void* context, const WatcherEvent& event, int64_t zxid) = nullptr;
+    void (*on_state)(void* context, ClientState state) = nullptr;
+};
+
 class Shell {
 public:
     Shell(SyncOptions session, ShellOptions options);
@@ -58,6 +65,7 @@ public:
     // Where events and changes of state are told; by default events go to standard error. The REPL
     // puts them between the lines. An empty text: only the state has changed.
     void set_notice(void (*notice)(void* context, std::string_view text), void* context);
+    void set_listener(ShellListener listener) { listener_ = listener; }
     void flush();
 
     // For handlers.
@@ -104,7 +112,7 @@ private:
     Status show_reply(const Args& args, Show show, const ReplyHeader& header, Bytes body);
     void on_piped(const ReplyHeader& header, Bytes body);
     void on_state(ClientState state);
-    void on_watch(const WatcherEvent& event);
+    void on_watch(const WatcherEvent& event, int64_t zxid);
 
     SyncClient session_;
     ShellOptions options_;
@@ -117,6 +125,7 @@ private:
     bool session_lost_ = false;  // and nobody was told yet
     void (*notice_)(void* context, std::string_view text) = nullptr;
     void* notice_context_ = nullptr;
+    ShellListener listener_;
 
     const Command* running_ = nullptr;
     size_t line_ = 0;
