@@ -78,6 +78,7 @@ struct Command {
     bool runs = false;  // what follows `--` is a command line of the system's
     bool raw = false;   // reads its words itself: all of them are `Args::words`
     std::string_view json = {};  // with --json: the members of what it shows
+    bool here = false;  // without a word it is about where one is, once `cd` has said that
     Status (*run)(Shell& shell, const Args& args) = nullptr;
 };
 

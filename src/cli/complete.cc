@@ -10,16 +10,6 @@ namespace zk {
 
 namespace {
 
-// What has to be typed for a word of a path to be read as it is.
-std::string escaped(std::string_view name) {
-    std::string made;
-    for (char c : name) {
-        if (c == ' ' || c == '\t' || c == '\\' || c == '\'' || c == '"') made += '\\';
-        made += c;
-    }
-    return made;
-}
-
 std::vector<std::string> command_names() {
     std::vector<std::string> names;
     for (const Command& command : commands()) names.emplace_back(command.name);

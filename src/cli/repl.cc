@@ -4,7 +4,6 @@
 
 #include <histedit.h>
 #include <langinfo.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include <cwchar>
 
 #include "cli/complete.h"
+#include "cli/human.h"
 #include "cli/words.h"
 
 namespace zk {
@@ -24,12 +24,6 @@ namespace zk {
 namespace {
 
 constexpr int history_lines = 1000;
-
-size_t columns() {
-    winsize size = {};
-    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-    return size.ws_col > 0 ? size.ws_col : 80;
-}
 
 class Repl {
 public:
@@ -227,7 +221,7 @@ void Repl::show_hint() {
     if (!color_ || !begun_.empty() || line->cursor != line->lastchar) return;
     std::string_view text(line->buffer, static_cast<size_t>(line->lastchar - line->buffer));
     size_t used = prompt_width_ + text.size() + 1;
-    size_t width = columns();
+    size_t width = terminal_width();
     if (used >= width || text.find('\n') != text.npos) return;
     std::string hint = hint_for(text, width - used);
     if (hint.empty()) return;
@@ -316,19 +310,7 @@ unsigned char Repl::complete() {
 }
 
 void Repl::show_choices(const Completion& found) {
-    size_t width = columns();
-    size_t column = 0;
-    for (const std::string& choice : found.choices) column = std::max(column, choice.size() + 2);
-    size_t across = std::max<size_t>(width / column, 1);
-    std::string text = "\n";
-    for (size_t i = 0; i < found.choices.size(); ++i) {
-        text += found.choices[i];
-        if ((i + 1) % across == 0)
-            text += "\n";
-        else
-            text.append(column - found.choices[i].size(), ' ');
-    }
-    if (text.back() != '\n') text += "\n";
+    std::string text = "\n" + in_columns(found.choices, terminal_width());
     if (found.count > found.choices.size())
         text += "and " + std::to_string(found.count - found.choices.size()) + " more\n";
     put(text);

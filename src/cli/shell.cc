@@ -10,7 +10,9 @@
 #include <csignal>
 #include <cstdio>
 
+#include "cli/human.h"
 #include "cli/print.h"
+#include "cli/quantity.h"
 #include "cli/words.h"
 #include "cli/zkcli.h"
 
@@ -121,6 +123,7 @@ bool Shell::read_args(const Command& command, std::span<const std::string> words
         return false;
     }
     args = std::move(*read);
+    if (command.here && args.words.empty() && !directory_.empty()) args.words.emplace_back(".");
     if (zkcli() && args.words.size() > command.words_max)
         zkcli::drop_surplus(*this, command, args);
     if (args.words.size() < command.words_min) status = usage("too few arguments");
@@ -253,6 +256,10 @@ void Shell::err_line(std::string_view text) {
     std::string line(text);
     line += "\n";
     fwrite(line.data(), 1, line.size(), stderr);
+}
+
+void Shell::out_stat(const Stat& stat) {
+    out(human() ? human_stat(stat, wall_clock_ms(), options_.color) : stat_text(stat));
 }
 
 void Shell::flush() {

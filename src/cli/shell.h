@@ -68,6 +68,7 @@ public:
     SyncClient& session() { return session_; }
     bool human() const { return options_.human && !options_.json && !options_.zkcli; }
     bool json() const { return options_.json; }
+    bool color() const { return options_.color; }
     bool zkcli() const { return options_.zkcli; }
     bool scripted() const { return options_.script; }
     bool wants_quit() const { return quit_; }
@@ -88,6 +89,7 @@ public:
 
     void out(std::string_view data);
     void out_line(std::string_view data);
+    void out_stat(const Stat& stat);
     void out_line(const Json& value) { out_line(value.text()); }
     // To standard error, behind what was shown before. For zkCli.sh's sake: see warn and complain.
     void err_line(std::string_view text);

@@ -56,6 +56,7 @@ constexpr std::array rows = {
             .examples = "count /queue",
             .words_min = 0,
             .words_max = 1,
+            .here = true,
             .run = op_count},
     Command{.name = "du",
             .words = "[path]",
@@ -64,6 +65,7 @@ constexpr std::array rows = {
             .examples = "du -h /\ndu -L 0 /config",
             .words_min = 0,
             .words_max = 1,
+            .here = true,
             .run = op_du},
     Command{.name = "export",
             .words = "[path] [file]",
@@ -81,6 +83,7 @@ constexpr std::array rows = {
                         "find /jobs -mtime +7d -children 0\nfind / -owner 0x1000001f2a40003",
             .words_min = 0,
             .words_max = 1,
+            .here = true,
             .run = op_find},
     Command{.name = "import",
             .words = "[file] [path]",
@@ -97,6 +100,7 @@ constexpr std::array rows = {
             .examples = "tree /\ntree -L 2 /kafka\ntree -n /config",
             .words_min = 0,
             .words_max = 1,
+            .here = true,
             .run = op_tree},
 };
 

@@ -103,6 +103,15 @@ bool is_idle_line(std::string_view line) {
     return true;
 }
 
+std::string escaped(std::string_view name) {
+    std::string made;
+    for (char c : name) {
+        if (c == ' ' || c == '\t' || c == '\\' || c == '\'' || c == '"') made += '\\';
+        made += c;
+    }
+    return made;
+}
+
 bool goes_on(std::string& line) {
     if (is_idle_line(line)) return false;
     Splitter splitter(line);

@@ -20,6 +20,9 @@ Result<std::vector<std::string>> split_words(std::string_view line);
 // A line that says nothing: blank, or a comment (its first character other than blanks is #).
 bool is_idle_line(std::string_view line);
 
+// What has to be typed for a word to be read as it is.
+std::string escaped(std::string_view word);
+
 // Does the command go on in the next line? A quote is open, or the last character is a backslash
 // that stands for itself. Then `line` becomes what the next one is to be put behind.
 bool goes_on(std::string& line);
