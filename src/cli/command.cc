@@ -199,8 +199,11 @@ std::string usage_of(const Command& command) {
 std::string help_of(const Command& command) {
     std::string text = usage_of(command) + "\n    ";
     text.append(command.summary).append("\n");
+    size_t width = 0;
     for (const OptionRow& option : command.options)
-        text.append("    ").append(padded(dashed(option), 14)).append(option.help).append("\n");
+        width = std::max(width, dashed(option).size() + 2);
+    for (const OptionRow& option : command.options)
+        text.append("    ").append(padded(dashed(option), width)).append(option.help).append("\n");
     std::string_view rest = command.examples;
     if (!rest.empty()) text += "  Examples:\n";
     while (!rest.empty()) {
