@@ -2,6 +2,7 @@
 
 #include "cli/script.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +16,9 @@ constexpr size_t read_bytes = 64 * 1024;
 
 // Adds what there is to `in`. False: the end, or no reading from this.
 bool read_more(Shell& shell, int fd, Buffer& in) {
+    // Whoever waits for replies before he goes on gets those of pipelined lines, too.
+    pollfd input = {.fd = fd, .events = POLLIN, .revents = 0};
+    if (poll(&input, 1, 0) == 0) shell.drain(0);
     shell.flush();
     while (shell.session().wait_input(fd) != SyncClient::Wake::readable) continue;
     for (;;) {

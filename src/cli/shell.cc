@@ -147,7 +147,8 @@ Status Shell::finish() {
     if (deadline_passed_) return first_failure_;
     session_.drain(0);
     line_ = 0;
-    if (transaction_.open) settle(complain("multi without a commit: nothing of it was sent",
+    if (transaction_.open && first_failure_ == Status::ok)
+        settle(complain("multi without a commit: nothing of it was sent",
                                            Status::usage));
     transaction_ = {};
     if (zkcli()) return last_status_;
