@@ -20,7 +20,8 @@ bool read_more(Shell& shell, int fd, Buffer& in) {
     pollfd input = {.fd = fd, .events = POLLIN, .revents = 0};
     if (poll(&input, 1, 0) == 0) shell.drain(0);
     shell.flush();
-    while (shell.session().wait_input(fd) != SyncClient::Wake::readable) continue;
+    while (shell.session().wait_input(fd) != SyncClient::Wake::readable)
+        if (shell.wants_quit()) return false;
     for (;;) {
         uint8_t* at = in.grow(read_bytes);
         ssize_t got = read(fd, at, read_bytes);
@@ -50,7 +51,7 @@ Status run_script(Shell& shell, int fd, bool keep_going) {
             more = read_more(shell, fd, in);
             continue;
         }
-        if (text.empty()) break;
+        if (text.empty() || shell.wants_quit()) break;
         size_t size = end == text.npos ? text.size() : end;
         shell.run_line(text.substr(0, size), ++number);
         in.consume(end == text.npos ? size : size + 1);

@@ -180,8 +180,10 @@ std::string clean_acls(Shell& shell, std::string_view text) {
         if (!clean.empty()) clean += ',';
         clean += entry.substr(0, last + 1);
         for (char letter : entry.substr(last + 1)) {
-            if (std::string_view("rwcda").find(letter) != std::string_view::npos) clean += letter;
-            else shell.err_line(std::string("Unknown perm type: ") + letter);
+            if (std::string_view("rwcda").find(letter) != std::string_view::npos)
+                clean += letter;
+            else
+                shell.err_line(std::string("Unknown perm type: ") + letter);
         }
     }
     return clean;

@@ -88,7 +88,8 @@ void SyncClient::Inside::start_client() {
     };
     client_closed = false;
     client = std::make_unique<Client>(&loop, std::move(made));
-    for (const Identification& auth : auths) client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
+    for (const Identification& auth : auths)
+        client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
 }
 
 void SyncClient::Inside::end_client(End end) {
