@@ -188,6 +188,7 @@ Status op_multi(Shell& shell, const Args& args) {
     Words words = args.words;
     if (words.empty() && shell.scripted()) {
         shell.transaction() = {.open = true, .spoiled = 0, .ops = {}};
+        if (shell.human()) shell.out_line("one write a line, then commit, or abort");
         return Status::ok;
     }
     std::vector<TransactionOp> ops;
@@ -216,7 +217,8 @@ Status op_commit(Shell& shell, const Args&) {
 
 Status op_abort(Shell& shell, const Args&) {
     if (!shell.transaction().open) return shell.complain("abort without a multi", Status::usage);
-    shell.transaction() = {};
+    uint64_t writes = std::exchange(shell.transaction(), {}).ops.size();
+    if (shell.json()) shell.out_line(Json::object().set("aborted", writes));
     return Status::ok;
 }
 
