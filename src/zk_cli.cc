@@ -63,7 +63,12 @@ int main(int argc, char** argv) {
     open_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-    Result<Start> start = read_start(arguments, surroundings_of_process());
+    Surroundings around = surroundings_of_process();
+    // Who puts it in the place of zkCli.sh wants it to be like that.
+    std::string_view name = argv[0];
+    name.remove_prefix(name.rfind('/') + 1);
+    if (name.starts_with("zkCli") && around.style == nullptr) around.style = "zkcli";
+    Result<Start> start = read_start(arguments, around);
     if (!start) {
         fprintf(stderr, "zk-cli: %s\n", start.error().text.c_str());
         return exit_status(Status::usage);

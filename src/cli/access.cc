@@ -5,6 +5,7 @@
 #include "cli/handlers.h"
 #include "cli/print.h"
 #include "cli/source.h"
+#include "cli/zkcli.h"
 
 namespace zk {
 
@@ -89,7 +90,10 @@ Status op_set_acl(Shell& shell, const Args& args) {
     Status status = check_path(shell, args.word(0));
     if (status == Status::ok) status = read_version(shell, args, version);
     if (status != Status::ok) return status;
-    Result<std::vector<Acl>> acls = parse_acls(args.word(1));
+    std::string text(args.word(1));
+    if (shell.zkcli()) text = zkcli::clean_acls(shell, text);
+    if (shell.zkcli() && text.empty()) return zkcli::refuse_acls(shell, false);
+    Result<std::vector<Acl>> acls = parse_acls(text);
     if (!acls) return shell.complain(acls.error().text, Status::usage);
     std::string path = shell.full(args.word(0));
     if (!args.has("R"))

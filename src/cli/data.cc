@@ -7,6 +7,7 @@
 #include "cli/print.h"
 #include "cli/source.h"
 #include "cli/words.h"
+#include "cli/zkcli.h"
 
 namespace zk {
 
@@ -30,7 +31,8 @@ Status read_mode(Shell& shell, const Args& args, CreateMode& mode, int64_t& ttl_
     if (ttl != nullptr && !parse_number(*ttl, ttl_ms))
         return shell.usage("-t argument must be a long value");
     if (ttl != nullptr && (ttl_ms < 1 || ttl_ms > ttl_ms_max))
-        return shell.usage("the ttl is to be from 1 to " + std::to_string(ttl_ms_max) + " ms");
+        return shell.usage("ttl must be positive and cannot be larger than: " +
+                           std::to_string(ttl_ms_max));
     if (container) mode = CreateMode::container;
     else if (ttl != nullptr)
         mode = sequential ? CreateMode::persistent_sequential_with_ttl
@@ -168,9 +170,11 @@ Status read_create(Shell& shell, const Args& args, CreateWords& words) {
     words.has_data = args.words.size() > 1;
     if (words.has_data) status = read_data(shell, args.word(1), args.has("b"), words.data);
     if (status != Status::ok || args.words.size() < 3) return status;
-    Result<std::vector<Acl>> given = parse_acls(args.word(2));
-    if (!given) return shell.complain(given.error().text, Status::usage);
     words.acls = args.word(2);
+    if (shell.zkcli()) words.acls = zkcli::clean_acls(shell, words.acls);
+    if (shell.zkcli() && words.acls.empty()) return zkcli::refuse_acls(shell, true);
+    if (Result<std::vector<Acl>> given = parse_acls(words.acls); !given)
+        return shell.complain(given.error().text, Status::usage);
     return Status::ok;
 }
 

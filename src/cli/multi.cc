@@ -36,19 +36,21 @@ Status read_path(Shell& shell, const Args& args, TransactionOp& made) {
 constexpr std::array part_rows = {
     PartRow{.name = "create",
             .op = Op::create,
-            .read = [](Shell& shell, const Args& args, TransactionOp& made) {
-                Status status = read_create(shell, args, made.made);
-                if (is_ephemeral(made.made.mode)) shell.hold_ephemerals();
-                return status;
-            }},
+            .read =
+                [](Shell& shell, const Args& args, TransactionOp& made) {
+                    Status status = read_create(shell, args, made.made);
+                    if (is_ephemeral(made.made.mode)) shell.hold_ephemerals();
+                    return status;
+                }},
     PartRow{.name = "delete", .op = Op::remove, .read = read_path},
     PartRow{.name = "set",
             .op = Op::set_data,
-            .read = [](Shell& shell, const Args& args, TransactionOp& made) {
-                Status status = read_path(shell, args, made);
-                if (status != Status::ok) return status;
-                return read_data(shell, args.word(1), args.has("b"), made.data);
-            }},
+            .read =
+                [](Shell& shell, const Args& args, TransactionOp& made) {
+                    Status status = read_path(shell, args, made);
+                    if (status != Status::ok) return status;
+                    return read_data(shell, args.word(1), args.has("b"), made.data);
+                }},
     PartRow{.name = "check", .op = Op::check, .read = read_path},
 };
 
@@ -74,10 +76,14 @@ Status read_op(Shell& shell, Words words, TransactionOp& made) {
     const Command* outer = shell.run_as(command);
     Result<Args> args = parse_args(command->options, words.subspan(1));
     Status status = Status::ok;
-    if (!args) status = shell.usage(args.error().text);
-    else if (args->words.size() < command->words_min) status = shell.usage("too few arguments");
-    else if (args->words.size() > command->words_max) status = shell.usage("too many arguments");
-    else status = part->read(shell, *args, made);
+    if (!args)
+        status = shell.usage(args.error().text);
+    else if (args->words.size() < command->words_min)
+        status = shell.usage("too few arguments");
+    else if (args->words.size() > command->words_max)
+        status = shell.usage("too many arguments");
+    else
+        status = part->read(shell, *args, made);
     shell.run_as(outer);
     return status;
 }
@@ -111,8 +117,8 @@ Status read_lines(Shell& shell, std::string_view text, std::vector<TransactionOp
         text.remove_prefix(std::min(end + 1, text.size()));
         if (is_idle_line(line)) continue;
         Result<std::vector<std::string>> words = split_words(line);
-        Status status = words ? add_op(shell, *words, ops)
-                              : shell.complain(words.error().text, Status::usage);
+        Status status =
+            words ? add_op(shell, *words, ops) : shell.complain(words.error().text, Status::usage);
         if (status == Status::ok) continue;
         shell.warn("that was line " + std::to_string(number) + "; nothing was sent");
         return status;
@@ -124,10 +130,14 @@ Call call_of(const std::vector<TransactionOp>& ops) {
     call::Multi multi;
     for (const TransactionOp& op : ops) {
         std::vector<Acl> acls;
-        if (op.op == Op::create) multi.create(create_of(op.made, acls));
-        else if (op.op == Op::set_data) multi.set_data(op.path, as_bytes(op.data), op.version);
-        else if (op.op == Op::remove) multi.remove(op.path, op.version);
-        else multi.check(op.path, op.version);
+        if (op.op == Op::create)
+            multi.create(create_of(op.made, acls));
+        else if (op.op == Op::set_data)
+            multi.set_data(op.path, as_bytes(op.data), op.version);
+        else if (op.op == Op::remove)
+            multi.remove(op.path, op.version);
+        else
+            multi.check(op.path, op.version);
     }
     return multi.take();
 }
@@ -148,8 +158,7 @@ void show_part(Shell& shell, const TransactionOp& op, const Part& part) {
 Status send_all(Shell& shell, const std::vector<TransactionOp>& ops) {
     if (ops.empty()) return Status::ok;
     SyncClient::Reply reply = shell.call(call_of(ops));
-    if (reply.header.err != Err::ok && reply.body.empty())
-        return shell.fail(reply.header.err, "");
+    if (reply.header.err != Err::ok && reply.body.empty()) return shell.fail(reply.header.err, "");
     std::optional<std::vector<Part>> parts = decode_parts(reply.body);
     if (!parts || parts->size() != ops.size()) return shell.malformed();
     for (size_t i = 0; i < ops.size(); ++i)
@@ -179,10 +188,12 @@ Status op_multi(Shell& shell, const Args& args) {
     Words words = args.words;
     if (words.empty() && shell.scripted()) {
         shell.transaction() = {.open = true, .spoiled = 0, .ops = {}};
+        if (shell.human()) shell.out_line("one write a line, then commit, or abort");
         return Status::ok;
     }
     std::vector<TransactionOp> ops;
-    bool from_file = words.empty() || (words.size() == 1 && (words[0] == "-" || words[0][0] == '@'));
+    bool from_file =
+        words.empty() || (words.size() == 1 && (words[0] == "-" || words[0][0] == '@'));
     Status status = Status::ok;
     if (from_file) {
         std::string text;
@@ -198,15 +209,16 @@ Status op_commit(Shell& shell, const Args&) {
     Transaction transaction = std::exchange(shell.transaction(), {});
     if (!transaction.open) return shell.complain("commit without a multi", Status::usage);
     if (transaction.spoiled > 0)
-        return shell.complain("nothing was sent, because of line " +
-                                  std::to_string(transaction.spoiled),
-                              Status::usage);
+        return shell.complain(
+            "nothing was sent, because of line " + std::to_string(transaction.spoiled),
+            Status::usage);
     return send_all(shell, transaction.ops);
 }
 
 Status op_abort(Shell& shell, const Args&) {
     if (!shell.transaction().open) return shell.complain("abort without a multi", Status::usage);
-    shell.transaction() = {};
+    uint64_t writes = std::exchange(shell.transaction(), {}).ops.size();
+    if (shell.json()) shell.out_line(Json::object().set("aborted", writes));
     return Status::ok;
 }
 

@@ -3,7 +3,7 @@
 // A quota is two znodes in a tree of its own, which mirrors the tree it is about; that is all a
 // server wants, so any client can keep them:
 //
-//     /zookeeper/quota/a/b/zookeeper_limits   count=10,bytes=-1=;byteHardLimit=4096;countHardLimit=-1
+//     /zookeeper/quota/a/b/zookeeper_limits count=10,bytes=-1=;byteHardLimit=4096;countHardLimit=-1
 //     /zookeeper/quota/a/b/zookeeper_stats    count=3,bytes=120
 //
 // No quota may lie above or below another. -1 is no limit. Soft limits are logged by the server,
@@ -76,9 +76,7 @@ std::string quota_path(std::string_view path) {
     return made;
 }
 
-std::string under(std::string path, std::string_view name) {
-    return path.append("/").append(name);
-}
+std::string under(std::string path, std::string_view name) { return path.append("/").append(name); }
 
 std::string shown(Shell& shell, std::string_view full) { return std::string(shell.local(full)); }
 
@@ -149,7 +147,8 @@ Status read_limits(Shell& shell, const Args& args, Track& wanted, bool& good) {
     for (const Args::Given& given : args.given) {
         if (shell.zkcli() && first != nullptr)
             return shell.usage("org.apache.commons.cli.AlreadySelectedException: The option '" +
-                               std::string(given.option->name) + "' was specified but an option "
+                               std::string(given.option->name) +
+                               "' was specified but an option "
                                "from this group has already been selected: '" +
                                std::string(first->option->name) + "'");
         first = &given;
@@ -207,20 +206,21 @@ Status check_below(Shell& shell, const Args& args, const std::string& path) {
         if (at != of.own && at.ends_with("/zookeeper_limits")) of.found = at;
         return Status::ok;
     };
-    Status status = walk_subtree(shell, quota_path(path), false, {.context = &search, .visit = look});
+    Status status =
+        walk_subtree(shell, quota_path(path), false, {.context = &search, .visit = look});
     if (status != Status::ok || search.found.empty()) return status;
     std::string child = search.found.substr(quota_root.size());
     child.resize(child.size() - limits_name.size() - 1);
-    return shell.complain(std::string(args.word(0)) + " has a child " + shown(shell, child) +
-                              " which has a quota",
-                          Status::node_exists, args.word(0));
+    return shell.complain(
+        std::string(args.word(0)) + " has a child " + shown(shell, child) + " which has a quota",
+        Status::node_exists, args.word(0));
 }
 
 Status make_znode(Shell& shell, const Args& args, const std::string& path, Bytes data) {
     const Acl anyone{.perms = perm::all, .scheme = "world", .id = "anyone"};
-    Err err = shell.call(call::create({.path = path,
-                                       .data = data,
-                                       .acls = std::span<const Acl>(&anyone, 1)}))
+    Err err = shell
+                  .call(call::create(
+                      {.path = path, .data = data, .acls = std::span<const Acl>(&anyone, 1)}))
                   .header.err;
     return err == Err::ok || err == Err::node_exists ? Status::ok : shell.fail(err, args.word(0));
 }
@@ -260,8 +260,10 @@ void warn_of_excess(Shell& shell, const std::string& path) {
     Found usage = get_track(shell, under(quota_path(path), stats_name));
     if (limits.err != Err::ok || usage.err != Err::ok) return;
     auto warn = [&shell](const std::string& text) {
-        if (shell.zkcli()) shell.out_line("[Warning]: " + text);
-        else shell.warn(text);
+        if (shell.zkcli())
+            shell.out_line("[Warning]: " + text);
+        else
+            shell.warn(text);
     };
     const Track& limit = limits.track;
     const Track& used = usage.track;
@@ -324,9 +326,12 @@ Status op_setquota(Shell& shell, const Args& args) {
     if (status == Status::ok) status = check_above(shell, args, path);
     if (status != Status::ok) return status;
     Found was = get_track(shell, under(quota_path(path), limits_name));
-    if (was.err == Err::ok) status = change_quota(shell, args, path, was, wanted);
-    else if (was.err == Err::no_node) status = make_quota(shell, args, path, wanted);
-    else status = shell.fail(was.err, args.word(0));
+    if (was.err == Err::ok)
+        status = change_quota(shell, args, path, was, wanted);
+    else if (was.err == Err::no_node)
+        status = make_quota(shell, args, path, wanted);
+    else
+        status = shell.fail(was.err, args.word(0));
     if (status != Status::ok) return status;
     warn_of_excess(shell, path);
     return show_done(shell, args);

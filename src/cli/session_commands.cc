@@ -93,7 +93,13 @@ Status op_remove_watches(Shell& shell, const Args& args) {
     WatcherType type = WatcherType::any;
     for (const WatcherTypeRow& row : watcher_types)
         if (args.has(row.option)) type = row.type;
-    return shell.send(args, call::remove_watches(shell.full(args.word(0)), type), show_nothing);
+    std::string path = shell.full(args.word(0));
+    if (!shell.zkcli()) return shell.send(args, call::remove_watches(path, type), show_nothing);
+    uint8_t kinds = shell.session().watches(path);
+    Err err = shell.call(call::remove_watches(path, type)).header.err;
+    if (err != Err::ok) return shell.fail(err, args.word(0));
+    if (shell.prints_watches()) shell.out(zkcli::removed_events(kinds, type, args.word(0)));
+    return Status::ok;
 }
 
 Status op_printwatches(Shell& shell, const Args& args) {

@@ -49,9 +49,8 @@ Result<std::vector<Setting>> parse_settings(std::string_view text) {
         std::string_view value = trimmed(line.substr(end));
         if (value.starts_with('=')) value = trimmed(value.substr(1));
         if (end == 0) return Error{.text = "a key is missing"};
-        settings.push_back({.key = std::string(line.substr(0, end)),
-                            .value = std::string(value),
-                            .line = number});
+        settings.push_back(
+            {.key = std::string(line.substr(0, end)), .value = std::string(value), .line = number});
         return {};
     });
     if (!read) return read.error();

@@ -147,10 +147,14 @@ Status Shell::tell_session_lost() {
 }
 
 Status Shell::finish() {
-    if (deadline_passed_) return first_failure_;
+    if (deadline_passed_) {
+        if (!deadline_told_) tell_deadline("");
+        return zkcli() ? last_status_ : first_failure_;
+    }
     session_.drain(0);
     line_ = 0;
-    if (transaction_.open) settle(complain("multi without a commit: nothing of it was sent",
+    if (transaction_.open && first_failure_ == Status::ok)
+        settle(complain("multi without a commit: nothing of it was sent",
                                            Status::usage));
     transaction_ = {};
     if (zkcli()) return last_status_;
@@ -178,6 +182,12 @@ void Shell::set_deadline(int64_t ms) {
     itimerval timer = {};
     timer.it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
+Status Shell::tell_deadline(std::string_view path) {
+    deadline_told_ = true;
+    return complain("not done after " + std::to_string(deadline_ms_) + " ms", Status::timed_out,
+                    path);
 }
 
 // What waits gives up by itself: see SyncClient::catch_signal.
@@ -274,18 +284,21 @@ void Shell::flush() {
     out_.clear();
 }
 
-Status Shell::complain(std::string_view text, Status status, std::string_view path) {
+Status Shell::complain(std::string_view text, Status status, std::string_view path,
+                       size_t write) {
     std::string message;
     if (options_.json) {
         Json json = Json::object();
         if (status == Status::ok) json.set("note", text);
         else json.set("error", name_of(status)).set("message", text);
         if (!path.empty()) json.set("path", path);
+        if (write > 0) json.set("write", static_cast<uint64_t>(write));
         if (line_ > 0) json.set("line", static_cast<uint64_t>(line_));
         message = json.text();
     } else {
         if (options_.color) message += "\033[31m";
-        if (line_ > 0 && !options_.human && !zkcli()) message += "line " + std::to_string(line_) + ": ";
+        bool numbered = line_ > 0 && !options_.human && !zkcli();
+        if (numbered) message += "line " + std::to_string(line_) + ": ";
         message += text;
         if (options_.color) message += "\033[0m";
     }
@@ -294,9 +307,7 @@ Status Shell::complain(std::string_view text, Status status, std::string_view pa
 }
 
 Status Shell::fail(Err err, std::string_view path) {
-    if (err == Err::request_timeout && deadline_passed_)
-        return complain("not done after " + std::to_string(deadline_ms_) + " ms", Status::timed_out,
-                        path);
+    if (err == Err::request_timeout && deadline_passed_) return tell_deadline(path);
     if (err == Err::request_timeout) return complain("interrupted", Status::interrupted);
     if (err == Err::operation_timeout && zkcli()) err = Err::connection_loss;
     if (err == Err::operation_timeout) return complain(session_.why_not(), Status::no_connection);
@@ -309,9 +320,10 @@ Status Shell::fail(Err err, std::string_view path) {
 
 Status Shell::fail_part(Err err, std::string_view path, size_t number, std::string_view name) {
     std::string text = error_text(err, path);
-    if (!zkcli()) text = "multi: write " + std::to_string(number) + ", " + std::string(name) +
-                         ": " + text + "; nothing was done";
-    return complain(text, status_of(err), path);
+    if (!zkcli())
+        text = "multi: write " + std::to_string(number) + ", " + std::string(name) + ": " + text +
+               "; nothing was done";
+    return complain(text, status_of(err), path, number);
 }
 
 Status Shell::malformed() {

@@ -93,8 +93,9 @@ public:
     void out_line(const Json& value) { out_line(value.text()); }
     // To standard error, behind what was shown before. For zkCli.sh's sake: see warn and complain.
     void err_line(std::string_view text);
-    // A message about what went wrong; the result is `status`.
-    Status complain(std::string_view text, Status status, std::string_view path = {});
+    // A message about what went wrong; the result is `status`. `write`: which of a multi's, from 1.
+    Status complain(std::string_view text, Status status, std::string_view path = {},
+                    size_t write = 0);
     Status fail(Err err, std::string_view path);
     // Of a multi: its write of that number (from 1) and name was refused.
     Status fail_part(Err err, std::string_view path, size_t number, std::string_view name);
@@ -139,6 +140,7 @@ private:
     };
 
     Status settle(Status status);
+    Status tell_deadline(std::string_view path);
     Status command_not_found(const std::string& name);
     bool read_args(const Command& command, std::span<const std::string> words, Args& args,
                    Status& status);
@@ -172,6 +174,7 @@ private:
     Status last_status_ = Status::ok;
     int64_t deadline_ms_ = 0;      // 0: none
     bool deadline_passed_ = false;
+    bool deadline_told_ = false;
     size_t later_lines_ = 0;     // pipelined ones whose replies came after a failure
     size_t later_failures_ = 0;  // and were failures too
     size_t history_base_ = 0;  // the number of history_.front()

@@ -26,7 +26,8 @@ Result<std::string> read_all(int fd, const std::string& name, size_t bytes_max) 
         int error = errno;
         text.resize(size + (got > 0 ? static_cast<size_t>(got) : 0));
         if (got == 0) return text;
-        if (got < 0 && error != EINTR) return Error{.text = name + ": " + strerror(error), .code = error};
+        if (got < 0 && error != EINTR)
+            return Error{.text = name + ": " + strerror(error), .code = error};
         if (text.size() > bytes_max)
             return Error{.text = name + " has more than " + std::to_string(bytes_max) + " bytes"};
     }
@@ -36,7 +37,8 @@ Result<std::string> read_word(Shell& shell, std::string_view word) {
     if (shell.zkcli()) return std::string(word);
     if (word == "-") {
         if (shell.scripted())
-            return Error{.text = "standard input is where the commands come from: - cannot be data"};
+            return Error{.text =
+                             "standard input is where the commands come from: - cannot be data"};
         return read_all(STDIN_FILENO, "standard input", data_bytes_max);
     }
     if (!word.starts_with('@')) return std::string(word);
@@ -58,7 +60,8 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
 Status read_data(Shell& shell, std::string_view word, bool base64, std::string& data) {
     Result<std::string> read = read_word(shell, word);
     if (read && base64) {
-        std::erase_if(*read, [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; });
+        std::erase_if(*read,
+                      [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; });
         read = from_base64(*read);
     }
     if (!read) return shell.complain(read.error().text, Status::usage);

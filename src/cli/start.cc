@@ -337,6 +337,8 @@ std::string start_help() {
         "\nLines of a script: words in '...' or \"...\" as in a shell, with \\n \\xHH and the like"
         " in\n\"...\"; # at the beginning makes a comment. A script ends at the first line that"
         " fails.\n"
+        "Data: the word itself, @FILE, or - for standard input (where that is not the script); @@"
+        " is a\nliteral @. `get -0` gives back every byte and no more.\n"
         "Exit status:\n";
     for (const StatusRow& row : status_rows()) {
         std::string number = std::to_string(static_cast<int>(row.status));

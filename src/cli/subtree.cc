@@ -153,7 +153,7 @@ Status op_deleteall(Shell& shell, const Args& args) {
     if (const std::string* given = args.value("b"); given && !parse_number(*given, window))
         return shell.usage("-b argument must be an int value");
     if (Status bad = check_path(shell, args.word(0)); bad != Status::ok) return bad;
-    if (shell.full(args.word(0)) == "/")
+    if (shell.local(shell.full(args.word(0))) == "/")
         return shell.complain("the root cannot be deleted; name what is below it", Status::usage);
     std::vector<std::string> paths;
     auto collect = [](void* context, Shell&, const std::string& path) {

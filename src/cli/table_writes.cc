@@ -27,6 +27,7 @@ constexpr std::array rows = {
             .examples = "",
             .words_min = 0,
             .words_max = 0,
+            .json = "aborted (how many writes)",
             .run = op_abort},
     Command{.name = "cas",
             .words = "path old|@file new|@file",
@@ -66,8 +67,7 @@ constexpr std::array rows = {
             .run = op_incr},
     Command{.name = "multi",
             .words = "[create...|set...|delete...|check... [; ...]|@file|-]",
-            .summary = "several writes as one: all are done, or none; alone it begins the lines "
-                       "up to commit",
+            .summary = "several writes as one: all, or none; without words: the lines to commit",
             .options = {},
             .examples = "multi create /a x ';' set /b y ';' delete -v 3 /c\n"
                         "multi @writes.txt\n"

@@ -120,8 +120,9 @@ std::string usage_error(const Command& command, std::string_view why) {
 
 std::string option_error(std::string_view why) {
     std::string text;
-    if (why.starts_with(unknown_option)) text = "org.apache.commons.cli.UnrecognizedOptionException: ";
-    if (why.starts_with(missing_value)) text = "org.apache.commons.cli.MissingArgumentException: ";
+    if (why.starts_with(unknown_option)) text = "UnrecognizedOptionException: ";
+    if (why.starts_with(missing_value)) text = "MissingArgumentException: ";
+    if (!text.empty()) text = "org.apache.commons.cli." + text;
     return text.append(why);
 }
 
@@ -164,6 +165,48 @@ void drop_surplus(Shell& shell, const Command& command, Args& args) {
     if (!watch) return;
     for (const OptionRow& option : command.options)
         if (option.name == "w") args.given.push_back({.option = &option, .value = ""});
+}
+
+std::string clean_acls(Shell& shell, std::string_view text) {
+    std::string clean;
+    while (!text.empty()) {
+        std::string_view entry = text.substr(0, text.find(','));
+        text.remove_prefix(std::min(entry.size() + 1, text.size()));
+        size_t last = entry.rfind(':');
+        if (entry.find(':') == last) {
+            shell.err_line(std::string(entry) + " does not have the form scheme:id:perm");
+            continue;
+        }
+        if (!clean.empty()) clean += ',';
+        clean += entry.substr(0, last + 1);
+        for (char letter : entry.substr(last + 1)) {
+            if (std::string_view("rwcda").find(letter) != std::string_view::npos)
+                clean += letter;
+            else
+                shell.err_line(std::string("Unknown perm type: ") + letter);
+        }
+    }
+    return clean;
+}
+
+Status refuse_acls(Shell& shell, bool create) {
+    if (create) shell.err_line("KeeperErrorCode = InvalidACL");
+    return shell.complain("Acl is not valid : null", Status::failed);
+}
+
+std::string removed_events(uint8_t kinds, WatcherType type, std::string_view path) {
+    auto wanted = [&](WatcherType one, int bits) {
+        return (type == WatcherType::any || type == one) && (kinds & bits) != 0;
+    };
+    std::string text;
+    if (wanted(WatcherType::children, Watches::child))
+        text += event("SyncConnected", "ChildWatchRemoved", path, -1);
+    if (wanted(WatcherType::data, Watches::data | Watches::exist))
+        text += event("SyncConnected", "DataWatchRemoved", path, -1);
+    if (wanted(WatcherType::persistent, Watches::persistent) ||
+        wanted(WatcherType::persistent_recursive, Watches::recursive))
+        text += event("SyncConnected", "PersistentWatchRemoved", path, -1);
+    return text;
 }
 
 Status simplified(Status status) {

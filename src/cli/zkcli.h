@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "cli/command.h"
 #include "client/options.h"
+#include "client/watches.h"
 
 namespace zk::zkcli {
 
@@ -33,6 +34,14 @@ std::string state_event(ClientState state, bool was);
 // `get path watch` is the old way to say -w, `delete path version` says nothing any more; other
 // words too many are not minded.
 void drop_surplus(Shell& shell, const Command& command, Args& args);
+
+// An access list without what cannot be understood, which is only noted on standard error. May be
+// empty, and then no server would take it: see refuse_acls.
+std::string clean_acls(Shell& shell, std::string_view text);
+Status refuse_acls(Shell& shell, bool create);
+
+// The events that removing watches gives; `kinds` are those there were.
+std::string removed_events(uint8_t kinds, WatcherType type, std::string_view path);
 
 // The exit status: 0, 1 or 127.
 Status simplified(Status status);

@@ -396,6 +396,9 @@ uint64_t SyncClient::renewed_ms() const {
 const std::string& SyncClient::chroot() const { return in_->options.client.chroot; }
 const std::string& SyncClient::trouble() const { return in_->trouble; }
 const std::string& SyncClient::why_not() const { return in_->why_not; }
+uint8_t SyncClient::watches(std::string_view path) const {
+    return in_->client == nullptr ? uint8_t{0} : in_->client->watches().kinds(path);
+}
 size_t SyncClient::outstanding() const {
     return in_->client == nullptr ? 0 : in_->client->outstanding();
 }

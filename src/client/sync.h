@@ -115,6 +115,7 @@ public:
     const std::string& trouble() const;  // why the last connection failed
     const std::string& why_not() const;  // the error of the last connect() that failed
     size_t outstanding() const;
+    uint8_t watches(std::string_view path) const;  // bits of Watches::Kind; a server's path
 
 private:
     struct Inside;
