@@ -16,24 +16,18 @@ constexpr size_t sent_bytes_max = 2u << 20;    // under way
 constexpr size_t apart_batches = 8;
 constexpr size_t overhead_bytes = 64;          // of a create, besides path, data and ACLs
 
-Op op_of(CreateMode mode) {
-    if (mode == CreateMode::container) return Op::create_container;
-    return is_ttl(mode) ? Op::create_ttl : Op::create;
-}
-
 CreateRequest record_of(const NewZnode& znode) {
     CreateRequest record;
     record.path = znode.path;
     record.data = znode.is_null ? Bytes() : as_bytes(znode.data);
     record.acls = as_bytes(znode.acls);
-    record.flags = static_cast<int32_t>(znode.mode);
-    record.ttl_ms = znode.ttl_ms;
+    record.flags = static_cast<int32_t>(CreateMode::persistent);
     return record;
 }
 
 Call create_call(const NewZnode& znode) {
-    Call made{.op = op_of(znode.mode), .body = {}};
-    encode(made.body, record_of(znode), made.op == Op::create_ttl);
+    Call made{.op = Op::create, .body = {}};
+    encode(made.body, record_of(znode), false);
     return made;
 }
 
@@ -53,8 +47,8 @@ void Multi::begin(Op op) {
 }
 
 void Multi::create(const NewZnode& znode) {
-    begin(op_of(znode.mode));
-    encode(call_.body, record_of(znode), is_ttl(znode.mode));
+    begin(Op::create);
+    encode(call_.body, record_of(znode), false);
 }
 
 void Multi::remove(std::string_view path, int32_t version) {

@@ -23,13 +23,11 @@ namespace zk {
 enum class Existing : uint8_t { fail, skip, overwrite };
 std::optional<Existing> parse_existing(std::string_view text);
 
-struct NewZnode {
+struct NewZnode {  // a persistent one
     std::string path;  // the full one
     std::string data;
     bool is_null = false;
     std::string acls;  // as on the wire
-    CreateMode mode = CreateMode::persistent;
-    int64_t ttl_ms = -1;
 };
 
 // A transaction: a call with several operations, and what its answer says.

@@ -23,7 +23,7 @@ constexpr std::array find_options = {
     OptionRow{.name = "children", .value = "[+-]N", .help = "how many children"},
     OptionRow{.name = "mtime", .value = "[+-]age", .help = "changed longer ago, or since: s m h d w"},
     OptionRow{.name = "ctime", .value = "[+-]age", .help = "created longer ago, or since"},
-    OptionRow{.name = "kind", .value = "kind", .help = "persistent, ephemeral, container or ttl"},
+    OptionRow{.name = "kind", .value = "kind", .help = "persistent or ephemeral"},
     OptionRow{.name = "owner", .value = "session", .help = "the ephemerals of this session"},
     OptionRow{.name = "contains", .value = "text", .help = "in the data"},
     with_levels,
@@ -47,6 +47,16 @@ constexpr std::array import_options = {
     OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes as persistent ones"},
     without_acl,
 };
+constexpr std::array cp_options = {
+    OptionRow{.name = "r", .value = "", .help = "all below it too"},
+    with_existing,
+    OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes as persistent ones"},
+    without_acl,
+};
+constexpr std::array mv_options = {
+    OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes as persistent ones"},
+    without_acl,
+};
 
 constexpr std::array rows = {
     Command{.name = "count",
@@ -57,6 +67,16 @@ constexpr std::array rows = {
             .words_min = 0,
             .words_max = 1,
             .run = op_count},
+    Command{.name = "cp",
+            .words = "from to",
+            .summary = "copy a znode, or a subtree: data and ACLs, without ephemerals; sequence "
+                       "numbers start anew",
+            .options = cp_options,
+            .examples = "cp /config /config.old\ncp -r /app /app-copy\n"
+                        "cp -r --existing overwrite /staging /production",
+            .words_min = 2,
+            .words_max = 2,
+            .run = op_cp},
     Command{.name = "du",
             .words = "[path]",
             .summary = "add up data and znodes: bytes, znodes, path, for each child and in all",
@@ -90,6 +110,15 @@ constexpr std::array rows = {
             .words_min = 0,
             .words_max = 2,
             .run = op_import},
+    Command{.name = "mv",
+            .words = "from to",
+            .summary = "move a subtree: in one transaction up to 1000 znodes, else copy, then "
+                       "delete; sequence numbers start anew",
+            .options = mv_options,
+            .examples = "mv /app/old /app/new",
+            .words_min = 2,
+            .words_max = 2,
+            .run = op_mv},
     Command{.name = "tree",
             .words = "[path]",
             .summary = "draw a subtree with sizes and ages; for programs: path, bytes, time, kind",

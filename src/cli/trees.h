@@ -18,6 +18,16 @@ Status op_find(Shell& shell, const Args& args);
 Status op_export(Shell& shell, const Args& args);
 Status op_import(Shell& shell, const Args& args);
 
+// copy.cc
+Status op_cp(Shell& shell, const Args& args);
+Status op_mv(Shell& shell, const Args& args);
+// diff.cc
+Status op_diff(Shell& shell, const Args& args);
+// edit.cc
+Status op_edit(Shell& shell, const Args& args);
+// top.cc
+Status op_top(Shell& shell, const Args& args);
+
 // Shared.
 // The word at `index`, "/" where it is not there, as a full path; refused where it cannot be one.
 Status tree_path(Shell& shell, const Args& args, size_t index, std::string& path);
