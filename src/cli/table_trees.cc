@@ -47,6 +47,11 @@ constexpr std::array import_options = {
     OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes as persistent ones"},
     without_acl,
 };
+constexpr std::array diff_options = {
+    OptionRow{.name = "q", .value = "", .help = "paths alone: - only here, + only there, ! differs"},
+    OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes, too"},
+    OptionRow{.name = "no-acl", .value = "", .help = "whatever the ACLs are"},
+};
 constexpr std::array cp_options = {
     OptionRow{.name = "r", .value = "", .help = "all below it too"},
     with_existing,
@@ -77,6 +82,16 @@ constexpr std::array rows = {
             .words_min = 2,
             .words_max = 2,
             .run = op_cp},
+    Command{.name = "diff",
+            .words = "from to",
+            .summary = "show how two subtrees differ, each /path, @export-file or host:port/path; "
+                       "status 1 if they do",
+            .options = diff_options,
+            .examples = "diff /staging /production\ndiff /config @config.json\n"
+                        "diff -q /config zk9:2181/config",
+            .words_min = 2,
+            .words_max = 2,
+            .run = op_diff},
     Command{.name = "du",
             .words = "[path]",
             .summary = "add up data and znodes: bytes, znodes, path, for each child and in all",

@@ -35,6 +35,7 @@ Status tree_path(Shell& shell, const Args& args, size_t index, std::string& path
 Status read_count_option(Shell& shell, const Args& args, std::string_view name, size_t& number);
 // What became of a walk that gives no more: told on standard error where it is not all of it.
 Status end_of_walk(Shell& shell, const Walk& walk, Walk::Step step, const std::string& root);
+Status tell_denied(Shell& shell, const Walk& walk);
 // What a walk of this path leaves out of copies and exports: the server's own znodes.
 inline std::string system_below(std::string_view full_path) {
     return full_path == "/" ? "/zookeeper" : "";

@@ -68,6 +68,10 @@ public:
     // Other servers, and thereby a new session.
     void use_servers(std::vector<ServerName> servers, std::string chroot);
 
+    // A second session, at other servers, as the same user and as patient. It tells nobody of its
+    // events, and Ctrl-C ends its waiting where it ends ours.
+    std::unique_ptr<SyncClient> another(std::vector<ServerName> servers) const;
+
     ClientState state() const;
     int64_t session() const;
     std::string server() const;
