@@ -214,10 +214,15 @@ install: binaries  ## to PREFIX, below DESTDIR
 	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/zkd
 	@install -s -m 755 zkd zk-cli zk-bench $(DESTDIR)$(PREFIX)/bin
 	@install -m 644 zk.conf README.md LICENSE CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/zkd
+	@for one in man/man1/zk-cli.1=--man bash-completion/completions/zk-cli='--completion bash' \
+	    zsh/site-functions/_zk-cli='--completion zsh'; do \
+	    at=$(DESTDIR)$(PREFIX)/share/$${one%%=*}; \
+	    mkdir -p $${at%/*} && $(where)/zk-cli $${one#*=} >$$at; done
 	@echo "installed in $(DESTDIR)$(PREFIX)"
 uninstall:  ## takes it away again
 	@rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,zkd zk-cli zk-bench)
-	@rm -rf $(DESTDIR)$(PREFIX)/share/doc/zkd
+	@rm -rf $(addprefix $(DESTDIR)$(PREFIX)/share/,doc/zkd man/man1/zk-cli.1 \
+	    bash-completion/completions/zk-cli zsh/site-functions/_zk-cli)
 clean:  ## all that was built
 	@rm -rf build zkd zk-cli zk-bench
 help:  ## this list

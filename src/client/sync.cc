@@ -9,6 +9,7 @@
 #include <list>
 
 #include "client/client.h"
+#include "client/word.h"
 
 namespace zk {
 
@@ -25,6 +26,7 @@ struct SyncClient::Inside {
     std::list<Signal> signals;
     SyncOptions options;
     std::unique_ptr<Client> client;
+    std::unique_ptr<Word> word;
     bool client_closed = false;
     bool was_connected = false;  // once, by this or an earlier session
     bool signalled = false;
@@ -32,11 +34,7 @@ struct SyncClient::Inside {
     std::string trouble;
     std::string why_not;
 
-    struct Auth {
-        std::string scheme;
-        std::string auth;
-    };
-    std::vector<Auth> auths;  // accepted ones, for a next session
+    std::vector<Identification> auths;  // those of the options, and accepted ones
 
     uint64_t call_tag = 0;  // of the call that is waited for; replies to abandoned ones are dropped
     bool replied = false;
@@ -92,7 +90,7 @@ void SyncClient::Inside::start_client() {
     };
     client_closed = false;
     client = std::make_unique<Client>(&loop, std::move(made));
-    for (const Auth& auth : auths) client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
+    for (const Identification& auth : auths) client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
 }
 
 void SyncClient::Inside::end_client(End end) {
@@ -122,6 +120,7 @@ void SyncClient::Inside::run_until(Done done, uint64_t deadline_ms) {
 
 SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
     in_->options = std::move(options);
+    in_->auths = in_->options.identities;
     int failed = uv_loop_init(&in_->loop);
     ASSERT(failed == 0);
     uv_timer_init(&in_->loop, &in_->alarm);
@@ -129,6 +128,7 @@ SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
 
 SyncClient::~SyncClient() {
     Inside& in = *in_;
+    in.word.reset();
     in.end_client(Inside::End::abandon);
     for (Inside::Signal& each : in.signals) close_handle(each.handle);
     uv_unref(reinterpret_cast<uv_handle_t*>(&in.alarm));
@@ -274,13 +274,20 @@ void SyncClient::catch_signal(int signal, void (*on_signal)(void* context, int s
     auto caught = [](uv_signal_t* handle, int number) {
         auto* of = static_cast<Inside::Signal*>(handle->data);
         of->inside->signalled = true;
-        if (number == SIGINT) of->inside->interrupted = true;
+        if (number == SIGINT || number == SIGALRM) of->inside->interrupted = true;
         of->on_signal(of->context, number);
     };
     uv_signal_start(&made.handle, caught, signal);
 }
 
 // -- ends ----------------------------------------------------------------------------------------
+
+void SyncClient::ask_word(std::string_view word,
+                          void (*done)(void* context, std::string_view answer), void* context) {
+    Result<ConnectString> at = parse_connect_string(server());
+    ASSERT(at.has_value());
+    in_->word = std::make_unique<Word>(&in_->loop, at->servers.front(), word, done, context);
+}
 
 void SyncClient::close(bool wait) {
     in_->end_client(wait ? Inside::End::wait : Inside::End::hurry);
@@ -315,6 +322,13 @@ int64_t SyncClient::session() const {
 std::string SyncClient::server() const {
     return in_->client == nullptr ? to_text(in_->options.client.servers.front())
                                   : in_->client->server();
+}
+
+std::string SyncClient::servers() const {
+    std::string text;
+    for (const ServerName& server : in_->options.client.servers)
+        text += (text.empty() ? "" : ",") + to_text(server);
+    return text + in_->options.client.chroot;
 }
 
 const std::string& SyncClient::chroot() const { return in_->options.client.chroot; }

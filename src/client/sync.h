@@ -18,8 +18,15 @@
 
 namespace zk {
 
+// Who one says one is: as addauth has it.
+struct Identification {
+    std::string scheme;
+    std::string auth;
+};
+
 struct SyncOptions {
     ClientOptions client;  // events.on_trouble is not passed on
+    std::vector<Identification> identities;  // told to every server before anything else
     // Before the first connection: keep trying for the session timeout, though every server has
     // refused. Afterwards that is done anyway, since servers do come back.
     bool patient = false;
@@ -60,8 +67,13 @@ public:
     bool interrupted() const;  // SIGINT came during the last wait, of whatever kind
 
     // From now on these signals only end waiting: `on_signal` is called, then a wait_input returns,
-    // and for SIGINT a call or connect gives up (request_timeout).
+    // and for SIGINT and SIGALRM a call or connect gives up (request_timeout).
     void catch_signal(int signal, void (*on_signal)(void* context, int signal), void* context);
+
+    // Asks the session's server a four-letter word on a connection beside it; another one that is
+    // asked already is forgotten. `done` comes while somebody waits, or never. Requires: a server.
+    void ask_word(std::string_view word, void (*done)(void* context, std::string_view answer),
+                  void* context);
 
     // Ends the session. Without waiting for the server's word, its ephemerals go a little later.
     void close(bool wait);
@@ -75,6 +87,7 @@ public:
     ClientState state() const;
     int64_t session() const;
     std::string server() const;
+    std::string servers() const;  // all of them, with the chroot
     const std::string& chroot() const;
     const std::string& trouble() const;  // why the last connection failed
     const std::string& why_not() const;  // the error of the last connect() that failed
