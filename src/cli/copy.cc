@@ -164,14 +164,15 @@ Status Copy::run(const Args& args) {
 
 Status Copy::write_at_once() {
     size_t count = read_.size();
-    Multi multi;
-    for (const NewZnode& znode : read_) multi.create(znode);
+    call::Multi multi;
+    std::vector<Acl> acls;
+    for (const NewZnode& znode : read_) multi.create(create_of(znode, acls));
     if (moves_)
         for (size_t i = journal_.size(); i > 0; --i)
             multi.remove(join_paths(from_, journal_.path(i - 1)), journal_.version(i - 1));
-    SyncClient::Reply reply = shell_.call(multi.finish());
+    SyncClient::Reply reply = shell_.call(multi.take());
     size_t index = 0;
-    Err err = Multi::verdict(reply.header, reply.body, index);
+    Err err = multi_verdict(reply.header, reply.body, index);
     if (err == Err::ok) return Status::ok;
     if (err == Err::marshalling_error) return shell_.malformed();
     std::string path = index < count

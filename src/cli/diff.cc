@@ -193,7 +193,13 @@ void Differences::show(const Record* from, const Record* to) {
     } else if (to == nullptr) {
         hunk(path, "removed", marked_lines('-', readable(*from)));
     } else {
-        if (data) hunk(path, "data", line_diff(readable(*from), readable(*to)));
+        if (data) {
+            // Where what is shown of both is the same, as of long bytes, both are shown.
+            std::string lines = line_diff(readable(*from), readable(*to));
+            if (lines.empty())
+                lines = marked_lines('-', readable(*from)) + marked_lines('+', readable(*to));
+            hunk(path, "data", lines);
+        }
         if (acls)
             hunk(path, "acl", line_diff(readable_acls(from->acls), readable_acls(to->acls)));
     }

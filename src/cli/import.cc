@@ -114,6 +114,8 @@ Status op_import(Shell& shell, const Args& args) {
     wish.no_acl = args.has("no-acl");
     std::string file(args.word(0));
     if (file == "-") file.clear();
+    if (file.empty() && shell.scripted())
+        return shell.usage("standard input has the commands; name a file");
     LineReader reader(shell.session());
     if (!reader.open(file)) return shell.complain(file + ": " + strerror(errno), Status::failed);
     return import_lines(shell, reader, file, target, wish);

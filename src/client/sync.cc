@@ -307,7 +307,9 @@ std::unique_ptr<SyncClient> SyncClient::another(std::vector<ServerName> servers)
     options.client.events = {};
     auto made = std::make_unique<SyncClient>(std::move(options));
     made->in_->auths = in_->auths;
-    if (!in_->signals.empty()) made->catch_signal(SIGINT, [](void*, int) {}, nullptr);
+    for (const Inside::Signal& each : in_->signals)
+        if (each.handle.signum == SIGINT || each.handle.signum == SIGALRM)
+            made->catch_signal(each.handle.signum, [](void*, int) {}, nullptr);
     return made;
 }
 

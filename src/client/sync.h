@@ -81,7 +81,7 @@ public:
     void use_servers(std::vector<ServerName> servers, std::string chroot);
 
     // A second session, at other servers, as the same user and as patient. It tells nobody of its
-    // events, and Ctrl-C ends its waiting where it ends ours.
+    // events, and the signals that end our waiting end its, too.
     std::unique_ptr<SyncClient> another(std::vector<ServerName> servers) const;
 
     ClientState state() const;
