@@ -171,7 +171,8 @@ std::span<const Command> commands() {
     static const std::vector<Command> all = [] {
         std::vector<Command> rows;
         for (std::span<const Command> table : {znode_commands(), write_commands(),
-                                                tree_commands(), shell_commands()})
+                                                tree_commands(), recipe_commands(),
+                                                shell_commands()})
             rows.insert(rows.end(), table.begin(), table.end());
         std::sort(rows.begin(), rows.end(),
                   [](const Command& a, const Command& b) { return a.name < b.name; });

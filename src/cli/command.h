@@ -87,6 +87,7 @@ std::span<const Command> znode_commands();   // table.cc
 std::span<const Command> write_commands();   // table_writes.cc
 std::span<const Command> shell_commands();   // table_shell.cc
 std::span<const Command> tree_commands();    // table_trees.cc
+std::span<const Command> recipe_commands();  // table_recipes.cc
 const Command* find_command(std::string_view name);
 
 // `runs`: of a command that takes a command line behind `--`.

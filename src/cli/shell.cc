@@ -334,6 +334,10 @@ void Shell::set_notice(void (*notice)(void* context, std::string_view text), voi
 }
 
 void Shell::on_watch(const WatcherEvent& event, int64_t zxid) {
+    if (listener_.on_watch != nullptr) {
+        listener_.on_watch(listener_.context, event, zxid);
+        return;
+    }
     if (!print_watches_) return;
     if (zkcli()) {
         out(zkcli::event("SyncConnected", event_name(event.type), event.path, zxid));
@@ -358,6 +362,7 @@ void Shell::on_state(ClientState state) {
     bool was = std::exchange(was_connected_, was_connected_ || is_connected(state));
     if (state == ClientState::expired) session_lost_ = true;
     if (zkcli() && print_watches_) out(zkcli::state_event(state, was));
+    if (listener_.on_state != nullptr) listener_.on_state(listener_.context, state);
     if (notice_ == nullptr) return;
     if (!was) {
         notice_(notice_context_, "");  // no news, but a prompt that shows it

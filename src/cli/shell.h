@@ -38,6 +38,13 @@ struct ShellOptions {
     bool script = false;      // commands come from standard input, so data cannot
 };
 
+// Takes events and changes of state for a command that waits for them; events are not shown then.
+struct ShellListener {
+    void* context = nullptr;
+    void (*on_watch)(void* context, const WatcherEvent& event, int64_t zxid) = nullptr;
+    void (*on_state)(void* context, ClientState state) = nullptr;
+};
+
 class Shell {
 public:
     Shell(SyncOptions session, ShellOptions options);
@@ -68,6 +75,7 @@ public:
     // Where events and changes of state are told; by default events go to standard error. The REPL
     // puts them between the lines. An empty text: only the state has changed.
     void set_notice(void (*notice)(void* context, std::string_view text), void* context);
+    void set_listener(ShellListener listener) { listener_ = listener; }
     void flush();
 
     // For handlers.
@@ -152,6 +160,7 @@ private:
     bool session_lost_ = false;  // and nobody was told yet
     void (*notice_)(void* context, std::string_view text) = nullptr;
     void* notice_context_ = nullptr;
+    ShellListener listener_;
 
     Transaction transaction_;
     const Command* running_ = nullptr;

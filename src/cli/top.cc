@@ -5,11 +5,9 @@
 
 #include "cli/top.h"
 
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 
 #include "cli/handlers.h"
@@ -21,14 +19,8 @@ namespace zk {
 
 namespace {
 
-constexpr int64_t answer_ms_max = 5000;
-constexpr int look_again_ms = 10;  // while waiting
+constexpr uint64_t answer_ms_max = 5000;
 constexpr size_t lines_around = 5;  // that are no connections
-
-int64_t steady_ms() {
-    using namespace std::chrono;
-    return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
-}
 
 class Top {
 public:
@@ -43,8 +35,7 @@ private:
 
     Status ask(std::string_view word, std::string& text);
     Status look(Look& now);
-    template <typename Done>
-    bool wait(int64_t until_ms, Done done);
+    bool wait(uint64_t until_ms, const bool& done);
     void show(const Look& before, const Look& now);
     void show_json(const Look& before, const Look& now, const std::vector<Rate>& busy);
     void show_screen(const Look& before, const Look& now, const std::vector<Rate>& busy);
@@ -58,11 +49,12 @@ private:
 };
 
 // Serves the session meanwhile. False: Ctrl-C.
-template <typename Done>
-bool Top::wait(int64_t until_ms, Done done) {
-    while (!done() && steady_ms() < until_ms) {
-        if (!shell_.session().poll()) return false;
-        if (!done()) ::poll(nullptr, 0, look_again_ms);
+bool Top::wait(uint64_t until_ms, const bool& done) {
+    SyncClient& session = shell_.session();
+    while (!done) {
+        SyncClient::Wake wake = session.wait(until_ms);
+        if (session.interrupted()) return false;
+        if (wake == SyncClient::Wake::deadline) break;
     }
     return true;
 }
@@ -72,10 +64,12 @@ Status Top::ask(std::string_view word, std::string& text) {
     if (!session.connect()) return shell_.fail(Err::operation_timeout, "");
     answer_ = Answer();
     auto done = [](void* context, std::string_view got) {
-        *static_cast<Answer*>(context) = {.here = true, .text = std::string(got)};
+        auto& top = *static_cast<Top*>(context);
+        top.answer_ = {.here = true, .text = std::string(got)};
+        top.shell_.session().wake();
     };
-    session.ask_word(word, done, &answer_);
-    if (!wait(steady_ms() + answer_ms_max, [this] { return answer_.here; }))
+    session.ask_word(word, done, this);
+    if (!wait(session.now_ms() + answer_ms_max, answer_.here))
         return shell_.fail(Err::request_timeout, "");
     if (!answer_.here || answer_.text.empty())
         return shell_.complain(session.server() + " does not answer the word " + std::string(word),
@@ -87,12 +81,12 @@ Status Top::ask(std::string_view word, std::string& text) {
 Status Top::look(Look& now) {
     std::string text;
     if (Status status = ask("srvr", text); status != Status::ok) return status;
-    now.at_ms = steady_ms();
+    now.at_ms = static_cast<int64_t>(shell_.session().now_ms());
     if (!parse_srvr(text, now.state))
         return shell_.complain("srvr: " + text.substr(0, text.find('\n')), Status::failed);
     if (no_cons_) return Status::ok;
     if (Status status = ask("cons", text); status != Status::ok) return status;
-    now.at_ms = steady_ms();
+    now.at_ms = static_cast<int64_t>(shell_.session().now_ms());
     now.connections = parse_cons(text);
     no_cons_ = now.connections.empty() && text.find("whitelist") != text.npos;
     if (no_cons_)
@@ -192,7 +186,7 @@ Status Top::run(const Args& args) {
     Look before;
     Status status = look(before);
     for (; status == Status::ok && rounds > 0 && !no_reader(shell_); --rounds) {
-        if (!wait(before.at_ms + *every_ms, [] { return false; }))
+        if (!wait(static_cast<uint64_t>(before.at_ms + *every_ms), false))
             return shell_.fail(Err::request_timeout, "");
         Look now;
         status = look(now);
