@@ -30,6 +30,13 @@ std::vector<std::string> through_list(const std::vector<std::string>& names) {
 
 std::optional<Bound> size_bound(std::string_view text) { return parse_bound(text, parse_size); }
 
+Connection connection(const char* client, int64_t received) {
+    Connection made;
+    made.client = client;
+    made.received = received;
+    return made;
+}
+
 Record read_back(const std::string& path, const Found& found) {
     Result<Record> record = parse_record(to_json(path, found, true, true).text());
     REQUIRE(record.has_value());
@@ -271,12 +278,12 @@ TEST_CASE("a server's state is read from its word") {
 TEST_CASE("rates are of the time between two looks, the busiest first") {
     auto look = [](int64_t at_ms, int64_t a, int64_t b) {
         Look made{.at_ms = at_ms, .state = {}, .connections = {}};
-        made.connections.push_back({.client = "a", .session = "0x1", .received = a});
-        made.connections.push_back({.client = "b", .session = "0x2", .received = b});
+        made.connections.push_back(connection("a", a));
+        made.connections.push_back(connection("b", b));
         return made;
     };
     Look now = look(3000, 30, 300);
-    now.connections.push_back({.client = "new", .session = "0x3", .received = 50});
+    now.connections.push_back(connection("new", 50));
     std::vector<Rate> found = rates(look(1000, 10, 100), now);
     REQUIRE(found.size() == 3);
     CHECK(found[0].now.client == "b");
