@@ -16,27 +16,6 @@ constexpr size_t sent_bytes_max = 2u << 20;    // under way
 constexpr size_t apart_batches = 8;
 constexpr size_t overhead_bytes = 64;          // of a create, besides path, data and ACLs
 
-Op op_of(CreateMode mode) {
-    if (mode == CreateMode::container) return Op::create_container;
-    return is_ttl(mode) ? Op::create_ttl : Op::create;
-}
-
-CreateRequest record_of(const NewZnode& znode) {
-    CreateRequest record;
-    record.path = znode.path;
-    record.data = znode.is_null ? Bytes() : as_bytes(znode.data);
-    record.acls = as_bytes(znode.acls);
-    record.flags = static_cast<int32_t>(znode.mode);
-    record.ttl_ms = znode.ttl_ms;
-    return record;
-}
-
-Call create_call(const NewZnode& znode) {
-    Call made{.op = op_of(znode.mode), .body = {}};
-    encode(made.body, record_of(znode), made.op == Op::create_ttl);
-    return made;
-}
-
 }  // namespace
 
 std::optional<Existing> parse_existing(std::string_view text) {
@@ -46,51 +25,30 @@ std::optional<Existing> parse_existing(std::string_view text) {
     return std::nullopt;
 }
 
-// -- transactions --------------------------------------------------------------------------------
-
-void Multi::begin(Op op) {
-    encode(call_.body, MultiHeader{.type = static_cast<int32_t>(op), .done = false, .err = -1});
+call::Create create_of(const NewZnode& znode, std::vector<Acl>& acls) {
+    call::Create made;
+    Reader in(as_bytes(znode.acls));
+    acls = read_acls(in);
+    made.path = znode.path;
+    made.data = znode.is_null ? Bytes() : as_bytes(znode.data);
+    made.acls = acls;
+    return made;
 }
 
-void Multi::create(const NewZnode& znode) {
-    begin(op_of(znode.mode));
-    encode(call_.body, record_of(znode), is_ttl(znode.mode));
-}
-
-void Multi::remove(std::string_view path, int32_t version) {
-    begin(Op::remove);
-    encode(call_.body, PathVersion{.path = path, .version = version});
-}
-
-void Multi::check(std::string_view path, int32_t version) {
-    begin(Op::check);
-    encode(call_.body, PathVersion{.path = path, .version = version});
-}
-
-Call Multi::finish() {
-    encode(call_.body, MultiHeader{.type = -1, .done = true, .err = -1});
-    return std::move(call_);
-}
-
-// A refused transaction has an error for each operation: 0 for those before the culprit, its own
-// for that one, and runtime_inconsistency for those behind.
-Err Multi::verdict(const ReplyHeader& header, Bytes body, size_t& index) {
+Err multi_verdict(const ReplyHeader& header, Bytes body, size_t& index) {
     index = 0;
     if (header.err != Err::ok) return header.err;
-    Reader in(body);
+    std::optional<std::vector<Part>> parts = decode_parts(body);
+    if (!parts) return Err::marshalling_error;
+    // Behind the culprit stands runtime_inconsistency; where nothing else does, that is it.
     Err found = Err::ok;
-    for (size_t at = 0; in.ok(); ++at) {
-        MultiHeader each;
-        decode(in, each);
-        if (!in.ok()) return Err::marshalling_error;
-        if (each.done || each.type != static_cast<int32_t>(Op::error)) return found;
-        Err err = static_cast<Err>(in.i32());
-        if (err != Err::ok && (found == Err::ok || found == Err::runtime_inconsistency)) {
-            found = err;
-            index = at;
-        }
+    for (size_t i = 0; i < parts->size(); ++i) {
+        Err err = (*parts)[i].err;
+        if (err == Err::ok || (found != Err::ok && found != Err::runtime_inconsistency)) continue;
+        found = err;
+        index = i;
     }
-    return Err::marshalling_error;
+    return found;
 }
 
 // -- batches -------------------------------------------------------------------------------------
@@ -149,7 +107,7 @@ void Bulk::send(Batch& batch, bool whole) {
         Batch& of = *static_cast<Batch*>(context);
         --of.bulk->under_way_;
         --of.pending;
-        if (of.whole) of.err = Multi::verdict(header, body, of.index);
+        if (of.whole) of.err = multi_verdict(header, body, of.index);
         else of.errs[index] = header.err;
     };
     auto post = [&](const Call& call, size_t index) {
@@ -157,14 +115,16 @@ void Bulk::send(Batch& batch, bool whole) {
         ++batch.pending;
         session_.send(call, OnReply{.run = taken, .context = &batch, .tag = index});
     };
+    std::vector<Acl> acls;
     if (whole) {
-        Multi multi;
-        for (const NewZnode& znode : batch.znodes) multi.create(znode);
-        post(multi.finish(), 0);
+        call::Multi multi;
+        for (const NewZnode& znode : batch.znodes) multi.create(create_of(znode, acls));
+        post(multi.take(), 0);
         return;
     }
     batch.errs.assign(batch.znodes.size(), Err::ok);
-    for (size_t i = 0; i < batch.znodes.size(); ++i) post(create_call(batch.znodes[i]), i);
+    for (size_t i = 0; i < batch.znodes.size(); ++i) 
+        post(call::create(create_of(batch.znodes[i], acls)), i);
 }
 
 // Waits for the answer to the oldest batch, and brings it to an end.

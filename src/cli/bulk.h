@@ -23,30 +23,16 @@ namespace zk {
 enum class Existing : uint8_t { fail, skip, overwrite };
 std::optional<Existing> parse_existing(std::string_view text);
 
-struct NewZnode {
+struct NewZnode {  // a persistent one
     std::string path;  // the full one
     std::string data;
     bool is_null = false;
     std::string acls;  // as on the wire
-    CreateMode mode = CreateMode::persistent;
-    int64_t ttl_ms = -1;
 };
 
-// A transaction: a call with several operations, and what its answer says.
-class Multi {
-public:
-    void create(const NewZnode& znode);
-    void remove(std::string_view path, int32_t version);
-    void check(std::string_view path, int32_t version);
-    size_t bytes() const { return call_.body.size(); }
-    Call finish();
-    // Of the answer: ok, or why nothing was done; `index` is the operation to blame.
-    static Err verdict(const ReplyHeader& header, Bytes body, size_t& index);
-
-private:
-    void begin(Op op);
-    Call call_ = Call{.op = Op::multi, .body = {}};
-};
+call::Create create_of(const NewZnode& znode, std::vector<Acl>& acls);
+// Of the answer to a multi: ok, or why nothing was done; `index` is the write to blame.
+Err multi_verdict(const ReplyHeader& header, Bytes body, size_t& index);
 
 class Bulk {
 public:

@@ -30,8 +30,7 @@ struct Wanted {
         if (changed_ms && !changed_ms->holds(now_ms - stat.mtime)) return false;
         if (created_ms && !created_ms->holds(now_ms - stat.ctime)) return false;
         if (kind && *kind != kind_of(stat)) return false;
-        if (owner && (kind_of(stat) != Kind::ephemeral || *owner != stat.ephemeral_owner))
-            return false;
+        if (owner && *owner != stat.ephemeral_owner) return false;
         return !contains || found.data.find(*contains) != std::string::npos;
     }
 };
@@ -82,7 +81,7 @@ Status read_wanted(Shell& shell, const Args& args, Wanted& wanted) {
     if (const std::string* given = args.value("kind")) {
         wanted.kind = parse_kind(*given);
         if (!wanted.kind)
-            return shell.usage("-kind is to be persistent, ephemeral, container or ttl");
+            return shell.usage("-kind is to be persistent or ephemeral");
     }
     if (const std::string* given = args.value("owner")) {
         wanted.owner = parse_session(*given);

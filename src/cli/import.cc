@@ -21,16 +21,6 @@ struct Wish {
     bool no_acl = false;
 };
 
-CreateMode mode_of(Kind kind) {
-    switch (kind) {
-    case Kind::container: return CreateMode::container;
-    case Kind::ttl: return CreateMode::persistent_with_ttl;
-    case Kind::persistent:
-    case Kind::ephemeral: break;  // which would be gone with us
-    }
-    return CreateMode::persistent;
-}
-
 // A failure of the writing, and what is there nevertheless.
 Status tell_failure(Shell& shell, const Bulk& bulk) {
     std::string path(shell.local(bulk.path()));
@@ -93,7 +83,7 @@ Status import_lines(Shell& shell, LineReader& reader, const std::string& file,
             return shell.complain(at + record.error().text, Status::failed);
         }
         if (is_root_of_all(target, *record, wish.existing)) continue;
-        if (record->kind == Kind::ephemeral && !wish.ephemerals) {
+        if (record->ephemeral && !wish.ephemerals) {
             ++ephemerals;
             continue;
         }
@@ -101,9 +91,7 @@ Status import_lines(Shell& shell, LineReader& reader, const std::string& file,
         if (!bulk.add({.path = join_paths(target, record->path),
                        .data = std::move(record->data),
                        .is_null = record->is_null,
-                       .acls = wish.no_acl ? open_acls() : std::move(record->acls),
-                       .mode = mode_of(record->kind),
-                       .ttl_ms = record->ttl_ms}))
+                       .acls = wish.no_acl ? open_acls() : std::move(record->acls)}))
             return tell_failure(shell, bulk);
     }
     if (!bulk.finish()) return tell_failure(shell, bulk);
@@ -126,6 +114,8 @@ Status op_import(Shell& shell, const Args& args) {
     wish.no_acl = args.has("no-acl");
     std::string file(args.word(0));
     if (file == "-") file.clear();
+    if (file.empty() && shell.scripted())
+        return shell.usage("standard input has the commands; name a file");
     LineReader reader(shell.session());
     if (!reader.open(file)) return shell.complain(file + ": " + strerror(errno), Status::failed);
     return import_lines(shell, reader, file, target, wish);

@@ -204,28 +204,20 @@ bool matches(std::string_view pattern, std::string_view text) {
     }
 }
 
-// EphemeralType.java: a TTL has the top byte, and two bytes below it that number the kind.
 Kind kind_of(const Stat& stat) {
-    auto owner = static_cast<uint64_t>(stat.ephemeral_owner);
-    if (owner == 0) return Kind::persistent;
-    if (owner == uint64_t{1} << 63) return Kind::container;
-    return owner >> 40 == 0xff0000 ? Kind::ttl : Kind::ephemeral;
+    return stat.ephemeral_owner == 0 ? Kind::persistent : Kind::ephemeral;
 }
-
-int64_t ttl_ms_of(const Stat& stat) { return stat.ephemeral_owner & ttl_ms_max; }
 
 std::string_view kind_name(Kind kind) {
     switch (kind) {
     case Kind::persistent: return "persistent";
     case Kind::ephemeral: return "ephemeral";
-    case Kind::container: return "container";
-    case Kind::ttl: return "ttl";
     }
     return "";
 }
 
 std::optional<Kind> parse_kind(std::string_view text) {
-    for (Kind kind : {Kind::persistent, Kind::ephemeral, Kind::container, Kind::ttl})
+    for (Kind kind : {Kind::persistent, Kind::ephemeral})
         if (kind_name(kind) == text) return kind;
     return std::nullopt;
 }

@@ -34,10 +34,9 @@ std::optional<Bound> parse_bound(std::string_view text,
 // As in a shell: * (anything, slashes too), ?, [a-z], [!a-z], and \ before what stands for itself.
 bool matches(std::string_view pattern, std::string_view text);
 
-// What a stat's ephemeral_owner says.
-enum class Kind : uint8_t { persistent, ephemeral, container, ttl };
+// What clients can know: to them containers and znodes with a TTL look like persistent ones.
+enum class Kind : uint8_t { persistent, ephemeral };
 Kind kind_of(const Stat& stat);
-int64_t ttl_ms_of(const Stat& stat);  // of a znode of kind ttl
 std::string_view kind_name(Kind kind);
 std::optional<Kind> parse_kind(std::string_view text);
 

@@ -73,9 +73,7 @@ Json to_json(std::string_view path, const Found& found, bool with_stat, bool wit
         for (const Acl& acl : acls_of(found.acls)) list.add(acl_json(acl));
         json.set("acl", std::move(list));
     }
-    Kind kind = kind_of(found.stat);
-    if (kind != Kind::persistent) json.set("kind", kind_name(kind));
-    if (kind == Kind::ttl) json.set("ttl", ttl_ms_of(found.stat));
+    if (kind_of(found.stat) == Kind::ephemeral) json.set("ephemeral", true);
     if (with_stat) json.set_stat(found.stat);
     return json;
 }
@@ -96,15 +94,7 @@ Result<Record> parse_record(std::string_view line) {
         if (!acls) return acls.error();
         record.acls = std::move(*acls);
     }
-    if (json->has("kind")) {
-        const std::string* name = json->text("kind");
-        std::optional<Kind> kind = name == nullptr ? std::nullopt : parse_kind(*name);
-        if (!kind) return Error{.text = "kind is to be persistent, ephemeral, container or ttl"};
-        record.kind = *kind;
-    }
-    if (record.kind == Kind::ttl &&
-        (!json->number("ttl", record.ttl_ms) || record.ttl_ms < 1 || record.ttl_ms > ttl_ms_max))
-        return Error{.text = "the ttl is to be from 1 to " + std::to_string(ttl_ms_max) + " ms"};
+    record.ephemeral = json->boolean("ephemeral");
     return record;
 }
 

@@ -6,8 +6,7 @@
 //     path     below the exported znode, which itself is "/"; "path64" where it is not UTF-8
 //     data     or "base64", where the bytes are not UTF-8; null: no data, which is not ""
 //     acl      [{"scheme":"digest","id":"bob:hash=","perms":"cdrwa"},...]; absent: world:anyone:cdrwa
-//     kind     "container", "ttl" or "ephemeral"; absent: persistent
-//     ttl      in ms, of kind ttl
+//     ephemeral  true, where the session that it belonged to is not ours to give; else absent
 //     stat     for people: import does not look at it
 
 #pragma once
@@ -27,8 +26,7 @@ struct Record {
     std::string data;
     bool is_null = false;
     std::string acls;  // as on the wire
-    Kind kind = Kind::persistent;
-    int64_t ttl_ms = -1;
+    bool ephemeral = false;
 };
 
 // Of what a walk found; `path` is the one below the walk's first.

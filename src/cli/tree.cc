@@ -183,10 +183,14 @@ Status read_count_option(Shell& shell, const Args& args, std::string_view name, 
 Status end_of_walk(Shell& shell, const Walk& walk, Walk::Step step, const std::string& root) {
     if (walk.malformed()) return shell.malformed();
     if (step == Walk::Step::failed) return shell.fail(walk.err(), shell.local(root));
+    return tell_denied(shell, walk);
+}
+
+Status tell_denied(Shell& shell, const Walk& walk) {
     if (walk.denied() == 0) return Status::ok;
     std::string text = "Insufficient permission : " + std::string(shell.local(walk.first_denied()));
     if (walk.denied() > 1) text += " and " + std::to_string(walk.denied() - 1) + " more";
-    text += " (not all is shown)";
+    text += " (left out, with all below)";
     return shell.complain(text, Status::no_auth, shell.local(walk.first_denied()));
 }
 

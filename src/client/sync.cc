@@ -354,6 +354,19 @@ void SyncClient::use_servers(std::vector<ServerName> servers, std::string chroot
     in_->was_connected = false;
 }
 
+std::unique_ptr<SyncClient> SyncClient::another(std::vector<ServerName> servers) const {
+    SyncOptions options = in_->options;
+    options.client.servers = std::move(servers);
+    options.client.chroot.clear();
+    options.client.events = {};
+    auto made = std::make_unique<SyncClient>(std::move(options));
+    made->in_->auths = in_->auths;
+    for (const Inside::Signal& each : in_->signals)
+        if (each.handle.signum == SIGINT || each.handle.signum == SIGALRM)
+            made->catch_signal(each.handle.signum, [](void*, int) {}, nullptr);
+    return made;
+}
+
 ClientState SyncClient::state() const {
     return in_->client == nullptr ? ClientState::closed : in_->client->state();
 }

@@ -99,6 +99,10 @@ public:
     // Other servers, and thereby a new session.
     void use_servers(std::vector<ServerName> servers, std::string chroot);
 
+    // A second session, at other servers, as the same user and as patient. It tells nobody of its
+    // events, and the signals that end our waiting end its, too.
+    std::unique_ptr<SyncClient> another(std::vector<ServerName> servers) const;
+
     // See Client::watchful; for this session and the next.
     void watchful(bool on);
 
