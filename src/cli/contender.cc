@@ -179,8 +179,7 @@ Status Contender::take_hold(bool& held) {
 void Contender::leave() {
     if (recipe_.session() == made_in_ && !guid_.empty()) {
         // Signals no longer count, but without a server the session has to expire by itself.
-        uint64_t timeout_ms = static_cast<uint64_t>(session_.session_timeout_ms());
-        recipe_.release(session_.now_ms() + timeout_ms);
+        recipe_.release_while_alive();
         Err err = name_.empty() ? find_own() : Err::ok;
         while (err == Err::ok || err == Err::connection_loss) {
             if (name_.empty() || recipe_.session() != made_in_) break;

@@ -107,6 +107,10 @@ void Recipe::release(uint64_t until_ms) {
     session_.set_limit({.ended = nullptr, .context = nullptr, .deadline_ms = until_ms});
 }
 
+void Recipe::release_while_alive() {
+    release(session_.renewed_ms() + static_cast<uint64_t>(session_.session_timeout_ms()));
+}
+
 void Recipe::resume(uint64_t deadline_ms) {
     deadline_ms_ = deadline_ms;
     auto ended = [](void* of) { return static_cast<Recipe*>(of)->stopped(); };

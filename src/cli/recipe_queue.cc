@@ -191,8 +191,7 @@ Status Queue::pop_item(const Item& item, bool& done) {
         if (status != Status::ok) return status;
     }
     // What has been taken is taken to the end, whatever signal comes.
-    recipe_.release(shell_.session().now_ms() +
-                    static_cast<uint64_t>(shell_.session().session_timeout_ms()));
+    recipe_.release_while_alive();
     Err err = finish(item.name);
     if (err == Err::ok) return runs ? Status::ok : show(item.name, as_bytes(data));
     if (err == Err::no_node && !runs) {
@@ -202,7 +201,9 @@ Status Queue::pop_item(const Item& item, bool& done) {
     if (err == Err::no_node)
         return shell_.complain("the claim was lost: the item may be done a second time",
                                Status::expired, path_ + "/" + item.name);
-    return shell_.fail(err, path_ + "/" + item.name);
+    // Not even the service knows whether it was told.
+    return shell_.fail(err == Err::request_timeout ? Err::connection_loss : err,
+                       path_ + "/" + item.name);
 }
 
 Queue::Claim Queue::claim(const std::string& item, Status& status) {
