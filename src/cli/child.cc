@@ -135,7 +135,8 @@ void Child::become(const Plan& plan, bool own_group, pid_t parent, int report) {
 bool Child::ended() {
     if (pid_ == 0) return false;
     siginfo_t found = {};
-    if (waitid(P_PID, static_cast<id_t>(pid_), &found, WEXITED | WNOHANG | WNOWAIT) != 0) return false;
+    auto pid = static_cast<id_t>(pid_);
+    if (waitid(P_PID, pid, &found, WEXITED | WNOHANG | WNOWAIT) != 0) return false;
     if (found.si_pid == 0) return false;
     // Who was told to end is to leave nobody behind who does not know.
     if (own_group_ && monotonic_ms() >= std::min(limits_.term_ms, limits_.kill_ms))

@@ -33,8 +33,9 @@ Recipe::Recipe(Shell& shell) : shell_(shell), session_(shell.session()) {
     listener.context = this;
     listener.on_watch = [](void* of, const WatcherEvent& event, int64_t zxid) {
         auto* recipe = static_cast<Recipe*>(of);
-        recipe->events_.push_back(
-            {.type = event.type, .path = std::string(event.path), .zxid = std::max<int64_t>(zxid, 0)});
+        recipe->events_.push_back({.type = event.type,
+                                   .path = std::string(event.path),
+                                   .zxid = std::max<int64_t>(zxid, 0)});
         recipe->stirred_ = true;
     };
     listener.on_state = [](void* of, ClientState state) {

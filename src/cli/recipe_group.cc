@@ -150,7 +150,8 @@ Err Membership::put() {
     std::string full = shell_.full(path_);
     shell_.hold_ephemerals();
     for (;;) {
-        Err err = recipe_.call(create_call(full, as_bytes(data_), CreateMode::ephemeral)).header.err;
+        Call create = create_call(full, as_bytes(data_), CreateMode::ephemeral);
+        Err err = recipe_.call(create).header.err;
         if (err == Err::connection_loss || err == Err::session_expired) continue;
         if (err == Err::no_node) {
             std::string group = path_.substr(0, path_.rfind('/'));

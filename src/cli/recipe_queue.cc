@@ -270,7 +270,8 @@ Err Queue::finish(const std::string& item) {
         if (err == Err::ok) return err;
         if (err == Err::no_node && !sent_before) return err;
         // After a lost reply: with the claim in a living session nobody else could have done it.
-        if (err == Err::no_node) return recipe_.session() == session ? Err::ok : Err::connection_loss;
+        if (err == Err::no_node)
+            return recipe_.session() == session ? Err::ok : Err::connection_loss;
         if (err == Err::session_expired) return sent_before ? Err::connection_loss : Err::no_node;
         if (err != Err::connection_loss) return err;
         sent_before = true;

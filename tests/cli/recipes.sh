@@ -414,15 +414,14 @@ test_watch() {
     zk watch /t --initial --count 1 -- sh -c 'exit 6'
     expect "the status is that of the first command that failed" 6 "" ""
 
-    behind changes watch /t --count 3
+    behind changes watch /t --count 3 --initial
     local changes=$!
-    local tries=0
-    while [ "$(wc -l <"$dir/changes.out")" -lt 2 ] && [ $tries -lt 500 ]; do
-        quiet set /t $tries
-        tries=$((tries + 1))
-    done
+    lines_of "$dir/changes.out" 1
+    quiet set /t y
+    lines_of "$dir/changes.out" 2
     quiet deleteall /t
-    wait $changes && [ "$(cut -f1,2 "$dir/changes.out" | sort -u)" = "changed$tab/t${nl}deleted$tab/t" ]
+    wait $changes && [ "$(cut -f1,2 "$dir/changes.out")" = \
+        "present$tab/t${nl}changed$tab/t${nl}deleted$tab/t" ]
     verdict "watch tells changes and the end" $?
 }
 
