@@ -69,14 +69,17 @@ Status status_of_wait(int how) {
 
 Child::~Child() {
     dismiss_warden();
-    if (pid_ == 0) return;
-    kill(target(), SIGKILL);
-    waitpid(pid_, nullptr, 0);
+    if (pid_ != 0) {
+        kill(target(), SIGKILL);
+        waitpid(pid_, nullptr, 0);
+    }
+    bury_warden();
 }
 
 Result<void> Child::start(const Plan& plan) {
     ASSERT(!plan.command.empty());
     ASSERT(pid_ == 0);
+    bury_warden();
     status_ = Status::failed;
     limits_ = {};
     own_group_ = isatty(STDIN_FILENO) == 0;
@@ -226,13 +229,14 @@ void Child::watch_over(int pipe, pid_t target) {
 
 void Child::dismiss_warden() {
     // Killed, not told: so nothing keeps us waiting, whatever state it is in.
-    if (warden_ > 0) {
-        kill(warden_, SIGKILL);
-        waitpid(warden_, nullptr, 0);
-    }
-    warden_ = 0;
+    if (warden_ > 0) kill(warden_, SIGKILL);
     if (pipe_ >= 0) close(pipe_);
     pipe_ = -1;
+}
+
+void Child::bury_warden() {
+    if (warden_ > 0) waitpid(warden_, nullptr, 0);
+    warden_ = 0;
 }
 
 }  // namespace zk

@@ -199,7 +199,7 @@ Status Contender::run(const std::vector<std::string>& command, bool& lost) {
                         {"ZK_FENCE", std::to_string(fence_)},
                         {"ZK_SESSION", hex_text(made_in_)}};
     Held held{.path = path, .session = made_in_, .grace_ms = plan_.grace_ms};
-    return run_held(shell_, recipe_, held, plan, lost);
+    return run_held(shell_, recipe_, held, plan, child_, lost);
 }
 
 }  // namespace zk

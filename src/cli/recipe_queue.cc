@@ -243,7 +243,8 @@ Status Queue::run_with(const std::string& item, const std::string& data) {
     if (plan.input < 0)
         return shell_.complain("no file can be made for the command's input", Status::failed);
     bool lost = false;
-    Status status = run_held(shell_, recipe_, held, plan, lost);
+    Child child;
+    Status status = run_held(shell_, recipe_, held, plan, child, lost);
     close(plan.input);
     if (lost) return Status::expired;
     // A failure sets it free at once.
