@@ -106,6 +106,8 @@ line_of() { # path, count
 }
 
 lines_of() { # file, count
+    # Whoever writes it is behind, and may not have made it yet.
+    until_file "$1" || return 1
     local tries=0
     while [ "$(wc -l <"$1")" -lt "$2" ]; do
         tries=$((tries + 1))
