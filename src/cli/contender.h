@@ -20,7 +20,7 @@ namespace zk {
 class Contender {
 public:
     struct Plan {
-        std::string path;  // of the line, as the user wrote it
+        std::string path;  // of the line, below the chroot, from the root: events say it so
         bool read = false;
         int32_t slots = 1;
         std::string data;

@@ -18,7 +18,7 @@
 namespace zk {
 
 struct Held {
-    std::string path;       // as the user writes paths; a watch on it has been set
+    std::string path;       // as events say it, so from the root; a watch on it has been set
     int64_t session = 0;    // that owns it
     uint64_t grace_ms = 0;  // from SIGTERM to SIGKILL, if there is time
 };

@@ -117,7 +117,8 @@ class Membership {
 public:
     Membership(Shell& shell, Recipe& recipe, const Args& args)
         : shell_(shell), recipe_(recipe), session_(shell.session()) {
-        path_ = args.word(0) == "/" ? std::string() : std::string(args.word(0));
+        path_ = shell.resolved(args.word(0));
+        if (path_ == "/") path_.clear();
         path_ += "/" + (args.has("name") ? *args.value("name") : default_name());
         if (const std::string* data = args.value("data")) data_ = *data;
     }
@@ -243,7 +244,7 @@ Status op_barrier(Shell& shell, const Args& args) {
         return shell.usage("--count is to be a number from 1");
     Recipe recipe(shell);
     if (Status status = recipe.begin(args); status != Status::ok) return status;
-    Barrier barrier(shell, recipe, args.word(0));
+    Barrier barrier(shell, recipe, shell.resolved(args.word(0)));
     if (leave) return barrier.leave();
     Status status = barrier.enter(count);
     if (status != Status::ok) {

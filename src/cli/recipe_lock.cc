@@ -22,7 +22,7 @@ std::string who_we_are() {
 
 Status read_plan(Shell& shell, const Args& args, Contender::Plan& plan) {
     if (Status bad = check_path(shell, args.word(0)); bad != Status::ok) return bad;
-    plan.path = args.word(0);
+    plan.path = shell.resolved(args.word(0));
     plan.read = args.has("read");
     plan.grace_ms = grace_ms_default;
     plan.data = args.has("data") ? *args.value("data") : who_we_are();

@@ -30,7 +30,11 @@ constexpr size_t claims_watched_max = 64;
 class Queue {
 public:
     Queue(Shell& shell, Recipe& recipe, const Args& args)
-        : shell_(shell), recipe_(recipe), args_(args), path_(args.word(1)), guid_(new_guid()) {
+        : shell_(shell),
+          recipe_(recipe),
+          args_(args),
+          path_(shell.resolved(args.word(1))),
+          guid_(new_guid()) {
         if (path_ == "/") path_.clear();
     }
 

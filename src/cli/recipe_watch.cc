@@ -25,7 +25,7 @@ namespace {
 class Watcher {
 public:
     Watcher(Shell& shell, Recipe& recipe, const Args& args)
-        : shell_(shell), recipe_(recipe), args_(args), root_(args.word(0)) {}
+        : shell_(shell), recipe_(recipe), args_(args), root_(shell.resolved(args.word(0))) {}
 
     Status run();
 

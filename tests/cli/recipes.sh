@@ -522,6 +522,32 @@ test_barrier() {
     verdict "with a command all wait for each other's end, too" $?
 }
 
+# Events and the environment name znodes from the root, so what `cd` is for has to be done before.
+test_relative() {
+    quiet create /d x
+    quiet create /d/watched x
+    printf '%s\n' 'cd /d' 'watch watched --recursive --initial --count 2 --timeout 10' >"$dir/far.zk"
+    "$cli" -server "$server$root" <"$dir/far.zk" >"$dir/near.out" 2>&1 &
+    local near=$!
+    lines_of "$dir/near.out" 1
+    quiet set /d/watched y
+    wait $near && [ "$(cut -f1,2,4 "$dir/near.out")" = \
+        "present$tab/d/watched${tab}0${nl}changed$tab/d/watched${tab}1" ]
+    verdict "a relative path is watched as what it is" $?
+    printf '%s\n' 'cd /d' 'lock l -- sh -c "echo \$ZK_LOCK_PATH >\"$dir/path\"; exec sleep 20"' \
+        >"$dir/far.zk"
+    "$cli" -server "$server$root" <"$dir/far.zk" >/dev/null 2>"$dir/lock.err" &
+    local lock=$!
+    lines_of "$dir/path" 1
+    quiet delete "$(cat "$dir/path")"
+    wait $lock
+    [ $? -eq 10 ] && grep -q "^line 2: /d/l/.* was deleted" "$dir/lock.err"
+    verdict "a relative lock that is deleted ends the command" $?
+    printf '%s\n' 'cd /d' 'queue push q x' 'queue peek q' | zk --json
+    [ "$(sed -n 's/^{"path":"\([^"]*\)".*/\1/p' "$dir/out")" = "$(sed -n 1p "$dir/out")" ]
+    verdict "a queue says where an item is" $?
+}
+
 test_example() {
     tests/cli/master_worker.sh "$cli" "$server$root" >"$dir/example" 2>&1
     local good=$?
@@ -552,6 +578,7 @@ test_watch
 test_wait
 test_queue
 test_barrier
+test_relative
 [ -x tests/cli/master_worker.sh ] && test_example
 
 base=$root
