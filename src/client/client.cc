@@ -226,7 +226,7 @@ void Client::connection_up(bool read_only) {
     shook_hands_ = true;
     failures_ = 0;
     end_probe(0);
-    heard_at_ms_ = sent_at_ms_ = now_ms();
+    heard_at_ms_ = sent_at_ms_ = up_at_ms_ = now_ms();
     Buffer first;
     for (const Auth& auth : auths_) ask_auth(auth, first);
     auths_sent_ = auths_.size();
@@ -253,7 +253,10 @@ void Client::connection_lost(std::string why) {
         return;
     }
     connect_next();
-    if (was_up) retry_at_ms_ = now_ms();
+    // At once, since its session waits; but no server that takes sessions and loses them again is
+    // to be asked without pause.
+    bool lasted = now_ms() >= up_at_ms_ + retry_ms_max;
+    if (was_up) retry_at_ms_ = now_ms() + (lasted ? 0 : retry_ms_first);
     state_ = ClientState::connecting;
     arm_timer();
     if (was_up) {

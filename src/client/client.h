@@ -172,6 +172,7 @@ private:
     uint64_t give_up_at_ms_ = 0; // the attempt or the close under way
     uint64_t sent_at_ms_ = 0;
     uint64_t heard_at_ms_ = 0;
+    uint64_t up_at_ms_ = 0;  // of the last handshake
 
     struct Probe {  // a request whose answer will prove the session alive when it was sent
         bool out = false;

@@ -70,6 +70,7 @@ struct SyncClient::Inside {
 namespace {
 
 constexpr uint64_t no_deadline = UINT64_MAX;
+constexpr size_t read_losses_max = 5;  // connections a read may cost: it may be its reply's fault
 constexpr uint64_t lookup_ms_max = 100;  // that the end waits for a lookup under way
 
 template <typename T>
@@ -225,6 +226,8 @@ OnReply SyncClient::Inside::expect_reply() {
 
 SyncClient::Reply SyncClient::call(const Call& call) {
     Inside& in = *in_;
+    size_t lost = 0;
+    uint64_t patient_until_ms = in.deadline_ms();
     for (;;) {
         if (!connect()) return {.header = {.err = in.unsent()}, .body = {}};
         in.client->request(call.op, call.body.bytes(), in.expect_reply());
@@ -233,7 +236,11 @@ SyncClient::Reply SyncClient::call(const Call& call) {
             ++in.call_tag;
             return {.header = {.err = Err::request_timeout}, .body = {}};
         }
-        if (in.header.err == Err::connection_loss && is_read(call.op)) continue;
+        if (in.header.err == Err::connection_loss && is_read(call.op)) {
+            if (++lost < read_losses_max && now_ms() < patient_until_ms) continue;
+            in.why_not = in.trouble;
+            return {.header = {.err = Err::operation_timeout}, .body = {}};
+        }
         return {.header = in.header, .body = in.body.bytes()};
     }
 }

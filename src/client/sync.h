@@ -3,8 +3,9 @@
 // Owns a loop and a Client in it. The loop runs only while somebody waits: in connect, call, drain,
 // wait and wait_input. Knows no libuv in this header, so that its users need not either.
 //
-// A call without a server waits for one; a read whose connection was lost is asked again; a write
-// is never sent twice: its fate is unknown, and the caller is told so (connection_loss).
+// A call without a server waits for one; a read whose connection was lost is asked again, a few
+// times; a write is never sent twice: its fate is unknown, and the caller is told so
+// (connection_loss).
 //
 //     A new session is made where the old one has expired or was refused. Its holder is told by
 //     on_state(expired), and has to know that ephemerals and watches are gone.

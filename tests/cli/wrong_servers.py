@@ -2,6 +2,7 @@
 """Servers that are none, for zk-cli to stumble over: prints `kind host:port` of each, then `ready`."""
 
 import socket
+import struct
 import sys
 import threading
 
@@ -20,6 +21,25 @@ def answer(data, keep):
     return serve
 
 
+WELCOME = struct.pack(">iiiqi", 37, 0, 3000, 1, 16) + bytes(17)
+
+
+def welcome(reply):
+    """Takes a session, and answers the first request with `reply`; None: never."""
+
+    def serve(connection):
+        connection.recv(100)
+        connection.sendall(WELCOME)
+        connection.recv(100)
+        if reply is None:
+            kept.append(connection)
+        else:
+            connection.sendall(reply)
+            connection.close()
+
+    return serve
+
+
 KINDS = {
     "http": answer(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", False),
     "silent": kept.append,
@@ -28,6 +48,9 @@ KINDS = {
     "TLS": answer(bytes([0x15, 3, 1, 0, 2, 2, 0x46]), True),
     "ssh": answer(b"SSH-2.0-OpenSSH_9\r\n", True),
     "short": answer(bytes([0, 0, 0, 4, 0, 0, 0, 0]), True),
+    "good until it is asked": welcome(b""),
+    "out of order": welcome(struct.pack(">iiqi", 16, 999, 1, 0)),
+    "silent once it is asked": welcome(None),
 }
 
 
