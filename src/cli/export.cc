@@ -1,10 +1,12 @@
 // export.cc -- export: a subtree as lines of JSON, to standard output or into a file.
 //
 // A file gets its name only when all of it is there; until then it is called NAME.partial.
+// What is there and no plain file, as a pipe, is written to as it is.
 // The server goes on working meanwhile: what changes during the export is found as it was or as it
 // is then.
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,7 +34,11 @@ public:
 
     bool open(std::string name) {
         name_ = std::move(name);
-        fd_ = ::open((name_ + ".partial").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        // What is no plain file, a pipe or /dev/null, is written to and not put another in place of;
+        // and so is what a symbolic link leads to.
+        struct stat there = {};
+        replaces_ = lstat(name_.c_str(), &there) != 0 || S_ISREG(there.st_mode);
+        fd_ = ::open(written_name().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         return fd_ >= 0;
     }
     bool line(const std::string& text) {
@@ -45,11 +51,14 @@ public:
     }
     bool finish() {
         if (fd_ < 0) return true;
-        if (!write_held() || fsync(fd_) != 0 || ::close(std::exchange(fd_, -1)) != 0) return false;
-        return rename((name_ + ".partial").c_str(), name_.c_str()) == 0;
+        if (!write_held()) return false;
+        if (fsync(fd_) != 0 && errno != EINVAL) return false;  // EINVAL: it is no file
+        if (::close(std::exchange(fd_, -1)) != 0) return false;
+        return !replaces_ || rename(written_name().c_str(), name_.c_str()) == 0;
     }
 
 private:
+    std::string written_name() const { return replaces_ ? name_ + ".partial" : name_; }
     bool write_held() {
         std::string_view rest = held_;
         while (!rest.empty()) {
@@ -63,6 +72,7 @@ private:
 
     Shell& shell_;
     std::string name_;
+    bool replaces_ = false;
     std::string held_;
     int fd_ = -1;
 };
