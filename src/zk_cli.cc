@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "cli/manual.h"
 #include "cli/repl.h"
@@ -26,6 +28,13 @@ void open_standard_streams() {
 }
 
 int exit_status(Status status) { return static_cast<int>(status); }
+
+// The exit status of what only prints.
+int printed() {
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) return 0;
+    if (errno != EPIPE) fprintf(stderr, "zk-cli: standard output: %s\n", strerror(errno));
+    return exit_status(Status::failed);
+}
 
 int run(const Start& start) {
     bool prompt = start.command.empty() && isatty(STDIN_FILENO) == 1;
@@ -75,24 +84,23 @@ int main(int argc, char** argv) {
     }
     if (start->help) {
         fputs(start_help().c_str(), stdout);
-        return 0;
+        return printed();
     }
     if (start->man || start->complete) {
         fputs(start->man ? man_page().c_str()
                          : complete_word(*start->complete, surroundings_of_process()).c_str(),
               stdout);
-        fflush(stdout);
-        _exit(0);
+        _exit(printed());
     }
     if (!start->completion.empty()) {
         std::string_view script = completion_script(start->completion);
         if (script.empty()) fprintf(stderr, "zk-cli: completion is made for bash and zsh\n");
         fwrite(script.data(), 1, script.size(), stdout);
-        return script.empty() ? exit_status(Status::usage) : 0;
+        return script.empty() ? exit_status(Status::usage) : printed();
     }
     if (start->version) {
         printf("zk-cli %.*s\n", static_cast<int>(cli_version.size()), cli_version.data());
-        return 0;
+        return printed();
     }
     // Not exit(): libuv would wait there for a name server that does not answer.
     int status = run(*start);

@@ -2,6 +2,7 @@
 
 #include "cli/shell.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <sys/time.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 
 #include "cli/human.h"
 #include "cli/print.h"
@@ -276,8 +278,18 @@ void Shell::flush() {
     std::string_view rest = out_;
     while (!rest.empty() && !out_broken_) {
         ssize_t written = write(STDOUT_FILENO, rest.data(), rest.size());
-        if (written > 0) rest.remove_prefix(static_cast<size_t>(written));
-        else if (written < 0 && errno != EINTR) out_broken_ = true;
+        if (written > 0) {
+            rest.remove_prefix(static_cast<size_t>(written));
+        } else if (errno == EAGAIN) {
+            // Somebody who shares it, ssh for one, has made it non-blocking.
+            pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+            poll(&output, 1, -1);
+        } else if (errno != EINTR) {
+            out_broken_ = true;
+            // A reader that went away knows; a full disk is news.
+            if (errno != EPIPE)
+                complain(std::string("standard output: ") + strerror(errno), Status::failed);
+        }
     }
     // Nobody is left to read, as in `zk-cli ... | head`: there is no use in going on.
     if (out_broken_) quit_ = true;

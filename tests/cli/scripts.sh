@@ -147,6 +147,39 @@ test_deadline() {
     expect "a deadline is a time" 2 "" "zk-cli: a deadline is written 500ms, 5s or 2m, not \"soon\"$nl"
 }
 
+test_output() {
+    local words
+    for words in "exists /" "help get" "--help" "--man" "--version" "--completion bash" \
+        "-json exists /" "export /"; do
+        # shellcheck disable=SC2086  # words
+        "$cli" -server "$server$root" $words >/dev/full 2>"$dir/err"
+        [ $? -eq 1 ] && grep -q 'standard output: No space left on device' "$dir/err" &&
+            [ "$(wc -l <"$dir/err")" -eq 1 ]
+        verdict "a full disk is told: $words" $?
+    done
+    mkfifo "$dir/pipe"
+    cat "$dir/pipe" >"$dir/got" &
+    zk export / "$dir/pipe"
+    [ "$status" -eq 0 ] && [ -p "$dir/pipe" ] && wait $! && [ -s "$dir/got" ]
+    verdict "an export writes to a pipe, and does not take its place" $?
+    head -c 1000000 /dev/zero | tr '\0' x >"$dir/large"
+    zk create /large "@$dir/large"
+    /usr/bin/python3 - "$cli" "$server$root" <<'END'
+import os, subprocess, sys
+
+ours, theirs = os.pipe()
+os.set_blocking(theirs, False)
+command = [sys.argv[1], "-server", sys.argv[2], "get", "/large"]
+process = subprocess.Popen(command, stdout=theirs)
+os.close(theirs)
+got = 0
+while part := os.read(ours, 4096):
+    got += len(part)
+sys.exit(process.wait() or got != 1000001)
+END
+    verdict "a pipe that somebody made non-blocking gets everything" $?
+}
+
 test_wrong_servers() {
     if ! /usr/bin/python3 -c '' 2>/dev/null; then
         echo "not run: wrong servers (python3 is not installed)"
@@ -269,6 +302,7 @@ test_data
 test_multi
 test_conditions
 test_deadline
+test_output
 test_wrong_servers
 test_settings
 test_secrets
