@@ -57,6 +57,7 @@ private:
     Claim claim(const std::string& item, Status& status);
     bool claim_is_ours(const std::string& item);
     Status run_with(const std::string& item, const std::string& data);
+    void set_free(const std::string& item);
     Err finish(const std::string& item);
     Status show(const std::string& item, Bytes data);
     bool waits() const { return args_.has("wait") || args_.has("timeout"); }
@@ -67,6 +68,7 @@ private:
     const Args& args_;
     std::string path_;
     std::string guid_;
+    bool again_ = false;  // an item was left although it is free
 };
 
 Err Queue::items(bool watch, std::vector<Item>& found) {
@@ -125,6 +127,7 @@ Status Queue::oldest(Visit visit) {
     for (;;) {
         recipe_.take_events();
         size_t seen = recipe_.connections();
+        again_ = false;
         std::vector<Item> line;
         Err err = items(waits(), line);
         if (err == Err::session_expired) continue;
@@ -139,6 +142,7 @@ Status Queue::oldest(Visit visit) {
             Status status = visit(item, done);
             if (done || status != Status::ok) return status;
         }
+        if (again_) continue;
         if (!waits()) return shell_.complain("nothing in the queue", Status::no_node, path_);
         // Items that others have claimed are free again if those fail. Nobody tells but the claim.
         bool changed = false;
@@ -182,8 +186,11 @@ Status Queue::pop_item(const Item& item, bool& done) {
     int64_t session = recipe_.session();
     SyncClient::Reply reply = recipe_.call(call::get_data(full(item.name), false));
     if (reply.header.err != Err::ok) {
-        if (recipe_.session() != session) return Status::ok;  // so the claim has gone, too
-        return recipe_.fail(reply.header.err, args_.word(1));
+        again_ = recipe_.session() != session;  // so the claim has gone, too
+        if (again_) return Status::ok;
+        status = recipe_.fail(reply.header.err, args_.word(1));
+        set_free(item.name);
+        return status;
     }
     std::optional<Data> got = decode_data(reply.body);
     if (!got) return shell_.malformed();
@@ -192,7 +199,10 @@ Status Queue::pop_item(const Item& item, bool& done) {
     bool runs = !args_.command.empty();
     if (runs) {
         status = run_with(item.name, data);
-        if (status != Status::ok) return status;
+        if (status != Status::ok) {
+            set_free(item.name);
+            return status;
+        }
     }
     // What has been taken is taken to the end, whatever signal comes.
     recipe_.release_while_alive();
@@ -200,6 +210,7 @@ Status Queue::pop_item(const Item& item, bool& done) {
     if (err == Err::ok) return runs ? Status::ok : show(item.name, as_bytes(data));
     if (err == Err::no_node && !runs) {
         done = false;  // the session was lost before, and with it the claim: nothing has been done
+        again_ = true;
         return Status::ok;
     }
     if (err == Err::no_node)
@@ -251,9 +262,13 @@ Status Queue::run_with(const std::string& item, const std::string& data) {
     Status status = run_held(shell_, recipe_, held, plan, child, lost);
     close(plan.input);
     if (lost) return Status::expired;
-    // A failure sets it free at once.
-    if (status != Status::ok) recipe_.call(call::remove(full(item + "/claim"), -1));
     return status;
+}
+
+// At once, and not only when the session ends: that may be a prompt's, and go on for days.
+void Queue::set_free(const std::string& item) {
+    recipe_.release_while_alive();
+    if (claim_is_ours(item)) recipe_.call(call::remove(full(item + "/claim"), -1));
 }
 
 void put_remove(Call& call, std::string_view path) {

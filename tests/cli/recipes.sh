@@ -522,6 +522,21 @@ test_barrier() {
     verdict "with a command all wait for each other's end, too" $?
 }
 
+test_claims() {
+    quiet create /u
+    zk queue push /u secret
+    local item
+    item=$(cat "$dir/out")
+    quiet setAcl "$item" world:anyone:cdwa
+    printf '%s\n' 'queue pop /u' "exists $item/claim" | zk --keep-going
+    expect "an item that cannot be read is set free at once" 7 "false$nl" \
+        "line 1: Insufficient permission : /u$nl"
+    quiet setAcl "$item" world:anyone:cdrwa
+    printf '%s\n' 'queue pop /u -- /no/such/command' "exists $item/claim" | zk --keep-going
+    expect "and so is one whose command cannot be run" 127 "false$nl" \
+        "line 1: cannot run /no/such/command: No such file or directory$nl"
+}
+
 # Events and the environment name znodes from the root, so what `cd` is for has to be done before.
 test_relative() {
     quiet create /d x
@@ -579,6 +594,7 @@ test_wait
 test_queue
 test_barrier
 test_relative
+test_claims
 [ -x tests/cli/master_worker.sh ] && test_example
 
 base=$root
