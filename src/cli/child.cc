@@ -124,7 +124,8 @@ void Child::become(const Plan& plan, bool own_group, pid_t parent, int report) {
     std::vector<char*> words;
     for (const std::string& word : plan.command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
-    for (int number : signals_passed) signal(number, SIG_DFL);
+    for (int number : signals_passed)
+        if (signal(number, SIG_DFL) == SIG_IGN) signal(number, SIG_IGN);  // nohup, say
     for (int number : {SIGCHLD, SIGPIPE, SIGWINCH, SIGCONT}) signal(number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);

@@ -27,8 +27,12 @@ constexpr Acl anyone[] = {{.perms = perm::all, .scheme = "world", .id = "anyone"
 Recipe::Recipe(Shell& shell) : shell_(shell), session_(shell.session()) {
     shell.drain(0);
     auto caught = [](void* of, int signal) { static_cast<Recipe*>(of)->on_signal(signal); };
-    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD})
-        caught_.push_back(session_.catch_signal(number, caught, this));
+    struct sigaction hangup = {};
+    sigaction(SIGHUP, nullptr, &hangup);
+    bool nohup = hangup.sa_handler == SIG_IGN;
+    for (int number : {SIGINT, SIGTERM, SIGCHLD, SIGHUP})
+        if (number != SIGHUP || !nohup)
+            caught_.push_back(session_.catch_signal(number, caught, this));
     ShellListener listener;
     listener.context = this;
     listener.on_watch = [](void* of, const WatcherEvent& event, int64_t zxid) {

@@ -523,17 +523,17 @@ test_barrier() {
 }
 
 test_claims() {
-    quiet create /u
     zk queue push /u secret
     local item
     item=$(cat "$dir/out")
     quiet setAcl "$item" world:anyone:cdwa
-    printf '%s\n' 'queue pop /u' "exists $item/claim" | zk --keep-going
-    expect "an item that cannot be read is set free at once" 7 "false$nl" \
+    printf '%s\n' 'queue pop /u' "create $item/claim" | zk --keep-going
+    expect "an item that cannot be read is set free at once" 7 "$item/claim$nl" \
         "line 1: Insufficient permission : /u$nl"
+    quiet delete "$item/claim"
     quiet setAcl "$item" world:anyone:cdrwa
-    printf '%s\n' 'queue pop /u -- /no/such/command' "exists $item/claim" | zk --keep-going
-    expect "and so is one whose command cannot be run" 127 "false$nl" \
+    printf '%s\n' 'queue pop /u -- /no/such/command' "create $item/claim" | zk --keep-going
+    expect "and so is one whose command cannot be run" 127 "$item/claim$nl" \
         "line 1: cannot run /no/such/command: No such file or directory$nl"
 }
 
@@ -561,6 +561,19 @@ test_relative() {
     printf '%s\n' 'cd /d' 'queue push q x' 'queue peek q' | zk --json
     [ "$(sed -n 's/^{"path":"\([^"]*\)".*/\1/p' "$dir/out")" = "$(sed -n 1p "$dir/out")" ]
     verdict "a queue says where an item is" $?
+}
+
+test_nohup() {
+    trap '' HUP
+    behind nohup lock /n -- sh -c 'echo >"$dir/nohup"; read -r word <"$dir/go"; echo done'
+    local nohup=$!
+    trap - HUP
+    until_file "$dir/nohup"
+    pkill -HUP -P $nohup
+    kill -HUP $nohup
+    echo >"$dir/go"
+    wait $nohup && [ "$(cat "$dir/nohup.out")" = done ]
+    verdict "under nohup neither we nor the command are hung up" $?
 }
 
 test_example() {
@@ -595,6 +608,7 @@ test_queue
 test_barrier
 test_relative
 test_claims
+test_nohup
 [ -x tests/cli/master_worker.sh ] && test_example
 
 base=$root
