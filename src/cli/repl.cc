@@ -24,6 +24,7 @@ namespace zk {
 namespace {
 
 constexpr int history_lines = 1000;
+constexpr uint64_t role_holds_ms = 2000;  // before the server is asked again who it is
 
 class Repl {
 public:
@@ -194,6 +195,9 @@ const char* Repl::prompt() {
 // A server may come to lead, or cease to, while the session lives on.
 void Repl::ask_role() {
     if (!is_connected(shell_.session().state())) return;
+    uint64_t now_ms = shell_.session().now_ms();
+    if (!role_.empty() && now_ms - asked_ms_ < role_holds_ms) return;
+    asked_ms_ = now_ms;
     shell_.session().ask_word(
         "srvr",
         [](void* context, std::string_view answer) {
