@@ -64,6 +64,7 @@ private:
     std::string prompt_;
     size_t prompt_width_ = 0;
     bool hinting_ = false;  // there is a hint behind the line
+    uint64_t asked_ms_ = 0;   // when the server was last asked who it is
     std::string role_;      // of the server, as it said last; "": not known
     std::string begun_;     // the lines before, of a command that goes on
     mbstate_t decoding_ = {};
