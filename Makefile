@@ -173,8 +173,9 @@ diff: binaries  ## the same random programs against Apache ZooKeeper: OPS=n, SEE
 interop: binaries  ## kazoo, the C client, zkCli.sh
 	@deps/install test && ZKD=$(where)/zkd tests/interop/run.sh
 cli-test: binaries  ## zk-cli as scripts and people use it
-	@ZKD=$(where)/zkd ZK_CLI=$(where)/zk-cli tests/cli/run.sh
-	@ZKD=$(where)/zkd ZK_CLI=$(where)/zk-cli tests/cli/recipes.sh
+	@export ZKD=$(where)/zkd ZK_CLI=$(where)/zk-cli; \
+	 tests/cli/run.sh && tests/cli/scripts.sh && tests/cli/golden.sh && tests/cli/outside.sh && \
+	 tests/cli/recipes.sh && tests/cli/trees.sh
 recipes: binaries  ## zk-cli's locks, elections and queues under attack: RECIPE_SECONDS=n, SEED=k
 	@ZKD=$(where)/zkd ZK_CLI=$(where)/zk-cli tests/chaos/recipes.py --seconds $(RECIPE_SECONDS) $(if $(SEED),--seed $(SEED))
 crash: binaries  ## kill -9 under load: ROUNDS=n, SEED=k
@@ -218,10 +219,15 @@ install: binaries  ## to PREFIX, below DESTDIR
 	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/zkd
 	@install -s -m 755 zkd zk-cli zk-bench $(DESTDIR)$(PREFIX)/bin
 	@install -m 644 zk.conf README.md LICENSE CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/zkd
+	@for one in man/man1/zk-cli.1=--man bash-completion/completions/zk-cli='--completion bash' \
+	    zsh/site-functions/_zk-cli='--completion zsh'; do \
+	    at=$(DESTDIR)$(PREFIX)/share/$${one%%=*}; \
+	    mkdir -p $${at%/*} && $(where)/zk-cli $${one#*=} >$$at; done
 	@echo "installed in $(DESTDIR)$(PREFIX)"
 uninstall:  ## takes it away again
 	@rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,zkd zk-cli zk-bench)
-	@rm -rf $(DESTDIR)$(PREFIX)/share/doc/zkd
+	@rm -rf $(addprefix $(DESTDIR)$(PREFIX)/share/,doc/zkd man/man1/zk-cli.1 \
+	    bash-completion/completions/zk-cli zsh/site-functions/_zk-cli)
 clean:  ## all that was built
 	@rm -rf build zkd zk-cli zk-bench
 help:  ## this list

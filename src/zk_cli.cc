@@ -7,9 +7,11 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cli/manual.h"
 #include "cli/repl.h"
 #include "cli/script.h"
 #include "cli/start.h"
+#include "cli/zkcli.h"
 
 namespace zk {
 
@@ -33,17 +35,22 @@ int run(const Start& start) {
     options.pipeline = start.pipeline && !prompt;
     options.keep_going = start.keep_going;
     options.json = start.json;
+    options.zkcli = start.zkcli;
+    options.script = start.command.empty();
     Shell shell(start.session, options);
+    if (start.deadline_ms > 0) shell.set_deadline(start.deadline_ms);
+    if (start.zkcli) shell.greet(start.command.empty());
     Status status = Status::ok;
     if (prompt) {
         status = run_repl(shell, options.color);
     } else if (start.command.empty()) {
-        status = run_script(shell, STDIN_FILENO, start.keep_going);
+        status = run_script(shell, STDIN_FILENO, start.keep_going || start.zkcli);
     } else {
         shell.run_words(start.command);
         status = shell.finish();
     }
     bool written = shell.close();
+    if (start.zkcli) status = zkcli::simplified(status);
     return status == Status::ok && !written ? exit_status(Status::failed) : exit_status(status);
 }
 
@@ -56,7 +63,12 @@ int main(int argc, char** argv) {
     open_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     std::span<const char* const> arguments(argv + 1, static_cast<size_t>(argc - 1));
-    Result<Start> start = read_start(arguments, getenv("ZK_SERVERS"));
+    Surroundings around = surroundings_of_process();
+    // Who puts it in the place of zkCli.sh wants it to be like that.
+    std::string_view name = argv[0];
+    name.remove_prefix(name.rfind('/') + 1);
+    if (name.starts_with("zkCli") && around.style == nullptr) around.style = "zkcli";
+    Result<Start> start = read_start(arguments, around);
     if (!start) {
         fprintf(stderr, "zk-cli: %s\n", start.error().text.c_str());
         return exit_status(Status::usage);
@@ -64,6 +76,19 @@ int main(int argc, char** argv) {
     if (start->help) {
         fputs(start_help().c_str(), stdout);
         return 0;
+    }
+    if (start->man || start->complete) {
+        fputs(start->man ? man_page().c_str()
+                         : complete_word(*start->complete, surroundings_of_process()).c_str(),
+              stdout);
+        fflush(stdout);
+        _exit(0);
+    }
+    if (!start->completion.empty()) {
+        std::string_view script = completion_script(start->completion);
+        if (script.empty()) fprintf(stderr, "zk-cli: completion is made for bash and zsh\n");
+        fwrite(script.data(), 1, script.size(), stdout);
+        return script.empty() ? exit_status(Status::usage) : 0;
     }
     if (start->version) {
         printf("zk-cli %.*s\n", static_cast<int>(cli_version.size()), cli_version.data());

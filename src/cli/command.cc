@@ -85,7 +85,7 @@ private:
             if (has_value) return Error{.text = std::string(text) + ": takes no value"};
         } else if (!has_value) {
             if (at + 1 == words_.size())
-                return Error{.text = "Missing argument for option: " + std::string(option.name)};
+                return Error{.text = std::string(missing_value).append(option.name)};
             value = words_[++at];
         }
         args_.given.push_back({.option = &option, .value = std::string(value)});
@@ -93,7 +93,7 @@ private:
     }
 
     static Error unknown(std::string_view text) {
-        return Error{.text = "Unrecognized option: " + std::string(text)};
+        return Error{.text = std::string(unknown_option).append(text)};
     }
 
     std::span<const OptionRow> options_;
@@ -170,7 +170,9 @@ Result<Args> parse_args(std::span<const OptionRow> options, std::span<const std:
 std::span<const Command> commands() {
     static const std::vector<Command> all = [] {
         std::vector<Command> rows;
-        for (std::span<const Command> table : {znode_commands(), recipe_commands()})
+        for (std::span<const Command> table : {znode_commands(), write_commands(),
+                                                tree_commands(), recipe_commands(),
+                                                shell_commands()})
             rows.insert(rows.end(), table.begin(), table.end());
         std::sort(rows.begin(), rows.end(),
                   [](const Command& a, const Command& b) { return a.name < b.name; });
@@ -197,8 +199,11 @@ std::string usage_of(const Command& command) {
 std::string help_of(const Command& command) {
     std::string text = usage_of(command) + "\n    ";
     text.append(command.summary).append("\n");
+    size_t width = 0;
     for (const OptionRow& option : command.options)
-        text.append("    ").append(padded(dashed(option), 14)).append(option.help).append("\n");
+        width = std::max(width, dashed(option).size() + 2);
+    for (const OptionRow& option : command.options)
+        text.append("    ").append(padded(dashed(option), width)).append(option.help).append("\n");
     std::string_view rest = command.examples;
     if (!rest.empty()) text += "  Examples:\n";
     while (!rest.empty()) {
@@ -206,6 +211,7 @@ std::string help_of(const Command& command) {
         text.append("    ").append(rest.substr(0, end)).append("\n");
         rest.remove_prefix(std::min(end + 1, rest.size()));
     }
+    if (!command.json.empty()) text.append("  With --json: ").append(command.json).append("\n");
     return text;
 }
 

@@ -76,12 +76,18 @@ struct Command {
     size_t words_min = 0;
     size_t words_max = 0;
     bool runs = false;  // what follows `--` is a command line of the system's
+    bool raw = false;   // reads its words itself: all of them are `Args::words`
+    std::string_view json = {};  // with --json: the members of what it shows
+    bool here = false;  // without a word it is about where one is, once `cd` has said that
     Status (*run)(Shell& shell, const Args& args) = nullptr;
 };
 
 std::span<const Command> commands();  // all tables, sorted by name
 // The tables: one for each kind of thing that commands are about.
 std::span<const Command> znode_commands();   // table.cc
+std::span<const Command> write_commands();   // table_writes.cc
+std::span<const Command> shell_commands();   // table_shell.cc
+std::span<const Command> tree_commands();    // table_trees.cc
 std::span<const Command> recipe_commands();  // table_recipes.cc
 const Command* find_command(std::string_view name);
 
@@ -93,6 +99,9 @@ std::string usage_of(const Command& command);
 // All of it: usage, summary, options, examples.
 std::string help_of(const Command& command);
 std::string help_of_all();
+// In which an error of parse_args begins.
+inline constexpr std::string_view unknown_option = "Unrecognized option: ";
+inline constexpr std::string_view missing_value = "Missing argument for option: ";
 
 // Numbers in arguments: the whole text or nothing.
 bool parse_number(std::string_view text, int32_t& number);

@@ -28,6 +28,21 @@ struct SubtreeVisitor {
 };
 Status walk_subtree(Shell& shell, const std::string& path, bool watch, SubtreeVisitor visitor);
 
+// quota.cc: limits on a znode and all below it.
+Status op_listquota(Shell& shell, const Args& args);
+Status op_setquota(Shell& shell, const Args& args);
+Status op_delquota(Shell& shell, const Args& args);
+
+// conditions.cc: writes that depend on what is there.
+Status op_cas(Shell& shell, const Args& args);
+Status op_incr(Shell& shell, const Args& args);
+Status op_check(Shell& shell, const Args& args);
+
+// multi.cc: several writes as one.
+Status op_multi(Shell& shell, const Args& args);
+Status op_commit(Shell& shell, const Args& args);
+Status op_abort(Shell& shell, const Args& args);
+
 // access.cc: who may do what.
 Status op_addauth(Shell& shell, const Args& args);
 Status op_get_acl(Shell& shell, const Args& args);
@@ -51,12 +66,23 @@ Status op_history(Shell& shell, const Args& args);
 Status op_redo(Shell& shell, const Args& args);
 Status op_version(Shell& shell, const Args& args);
 
+// place.cc: where relative paths are seen from.
+Status op_cd(Shell& shell, const Args& args);
+Status op_pwd(Shell& shell, const Args& args);
+
 // Shared: a path that no server would take is refused here, with zkCli.sh's words.
 Status check_path(Shell& shell, std::string_view path, bool sequential = false);
+// For `create`, by itself or as a part of `multi`. `acls` is what the call points into.
+Status read_create(Shell& shell, const Args& args, CreateWords& words);
+call::Create create_of(const CreateWords& words, std::vector<Acl>& acls);
 // The value of -v, -1 if there is none.
 Status read_version(Shell& shell, const Args& args, int32_t& version);
 // Names, as `ls` shows them: [a, b] for people, a line each for programs.
 void show_names(Shell& shell, std::vector<std::string_view> names);
+// {"path": ...} with the first word, to be added to.
+Json path_json(Shell& shell, const Args& args);
+// For commands that have done what they were told to: nothing, or with --json the path.
+Status show_done(Shell& shell, const Args& args);
 // For commands with nothing to show but, with -s, the stat that the reply consists of.
 Status show_stat_if_asked(Shell& shell, const Args& args, Bytes body);
 Status show_nothing(Shell& shell, const Args& args, Bytes body);

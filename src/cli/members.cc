@@ -1,11 +1,10 @@
 // members.cc -- commands about who is in the ensemble: config, reconfig.
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "cli/handlers.h"
 #include "cli/print.h"
+#include "cli/source.h"
 #include "wire/options.h"
 
 namespace zk {
@@ -37,28 +36,37 @@ std::string client_text(std::string_view lines) {
     return version + " " + servers;
 }
 
+Status show_config_json(Shell& shell, std::string_view text, const Stat& stat) {
+    Json servers = Json::array();
+    std::string clients = client_text(text);
+    size_t blank = clients.find(' ');
+    for (std::string_view rest = text; !rest.empty();) {
+        size_t end = std::min(rest.find('\n'), rest.size());
+        if (rest.starts_with("server.")) servers.add(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    Json json = Json::object();
+    json.set("version", std::string_view(clients).substr(0, blank));
+    json.set("servers", std::move(servers));
+    json.set("clients", std::string_view(clients).substr(blank + 1));
+    shell.out_line(json.set_stat(stat));
+    return Status::ok;
+}
+
 Status show_config(Shell& shell, const Args& args, Bytes body) {
     std::optional<Data> got = decode_data(body);
     if (!got) return shell.malformed();
     std::string_view text = as_text(got->data);
+    if (shell.json()) return show_config_json(shell, text, got->stat);
+    if (text.empty() && shell.zkcli() && got->data.data() == nullptr) text = "null";
     shell.out_line(args.has("c") ? client_text(text) : std::string(text));
-    if (args.has("s")) shell.out(stat_text(got->stat));
+    if (args.has("s")) shell.out_stat(got->stat);
     return Status::ok;
 }
 
 Status show_committed(Shell& shell, const Args& args, Bytes body) {
-    if (shell.human()) shell.out_line("Committed new configuration:");
+    if (shell.human() || shell.zkcli()) shell.out_line("Committed new configuration:");
     return show_config(shell, args, body);
-}
-
-Result<std::string> read_lines(const std::string& path) {
-    FILE* file = fopen(path.c_str(), "re");
-    if (file == nullptr) return Error{.text = path + ": " + strerror(errno), .code = errno};
-    std::string text(file_bytes_max + 1, '\0');
-    text.resize(fread(text.data(), 1, text.size(), file));
-    fclose(file);
-    if (text.size() > file_bytes_max) return Error{.text = path + ": too large for this"};
-    return text;
 }
 
 }  // namespace
@@ -76,7 +84,9 @@ Status op_reconfig(Shell& shell, const Args& args) {
     const std::string* file = args.value("file");
     bool whole = members != nullptr || file != nullptr;
     bool some = add != nullptr || remove != nullptr;
-    if (!whole && !some) return shell.usage("one of -add, -remove, -members and -file is needed");
+    if (!whole && !some)
+        return shell.usage(shell.zkcli() ? "too few arguments"
+                                         : "one of -add, -remove, -members and -file is needed");
     if (whole && some)
         return shell.usage("Can't use -file or -members together with -add or -remove (mixing "
                            "incremental and non-incremental modes is not allowed)");
@@ -85,8 +95,10 @@ Status op_reconfig(Shell& shell, const Args& args) {
                            "modes)");
     std::string lines;
     if (file != nullptr) {
-        Result<std::string> read = read_lines(*file);
-        if (!read) return shell.complain(read.error().text, Status::usage);
+        Result<std::string> read = read_file(*file, file_bytes_max);
+        if (!read)
+            return shell.complain((shell.zkcli() ? "Error processing " : "") + read.error().text,
+                                  Status::usage);
         lines = std::move(*read);
     } else if (members != nullptr) {
         lines = *members;

@@ -2,6 +2,7 @@
 
 #include "cli/script.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,8 +16,12 @@ constexpr size_t read_bytes = 64 * 1024;
 
 // Adds what there is to `in`. False: the end, or no reading from this.
 bool read_more(Shell& shell, int fd, Buffer& in) {
+    // Whoever waits for replies before he goes on gets those of pipelined lines, too.
+    pollfd input = {.fd = fd, .events = POLLIN, .revents = 0};
+    if (poll(&input, 1, 0) == 0) shell.drain(0);
     shell.flush();
-    while (shell.session().wait_input(fd) != SyncClient::Wake::readable) continue;
+    while (shell.session().wait_input(fd) != SyncClient::Wake::readable)
+        if (shell.wants_quit()) return false;
     for (;;) {
         uint8_t* at = in.grow(read_bytes);
         ssize_t got = read(fd, at, read_bytes);
@@ -46,7 +51,7 @@ Status run_script(Shell& shell, int fd, bool keep_going) {
             more = read_more(shell, fd, in);
             continue;
         }
-        if (text.empty()) break;
+        if (text.empty() || shell.wants_quit()) break;
         size_t size = end == text.npos ? text.size() : end;
         shell.run_line(text.substr(0, size), ++number);
         in.consume(end == text.npos ? size : size + 1);

@@ -4,11 +4,17 @@
 
 #include <unistd.h>
 
+#include <sys/time.h>
+
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 
+#include "cli/human.h"
 #include "cli/print.h"
+#include "cli/quantity.h"
 #include "cli/words.h"
+#include "cli/zkcli.h"
 
 namespace zk {
 
@@ -58,7 +64,7 @@ Shell::~Shell() = default;
 Status Shell::run_line(std::string_view line, size_t number) {
     if (is_idle_line(line)) return Status::ok;
     line_ = number;
-    Result<std::vector<std::string>> words = split_words(line);
+    Result<std::vector<std::string>> words = zkcli() ? zkcli::split(line) : split_words(line);
     if (!words) return settle(complain(words.error().text, Status::usage));
     history_.emplace_back(line);
     if (history_.size() > history_max) {
@@ -70,25 +76,63 @@ Status Shell::run_line(std::string_view line, size_t number) {
 
 Status Shell::run_words(std::span<const std::string> words) {
     ASSERT(!words.empty());
-    const Command* command = find_command(words[0]);
-    if (command == nullptr) {
-        std::string why = "Command not found: " + words[0] + " (help lists the commands)";
-        return settle(complain(why, Status::unknown_command));
-    }
     if (session_lost_ && tell_session_lost() != Status::ok) return Status::expired;
+    const Command* command = find_command(words[0]);
+    if (transaction_.open && (command == nullptr || !ends_transaction(*command)))
+        return settle(add_to_transaction(*this, words));
+    if (command == nullptr) return settle(command_not_found(words[0]));
     const Command* outer = running_;  // redo runs a command within a command
     running_ = command;
-    Result<Args> args = parse_args(command->options, words.subspan(1), command->runs);
+    Args args;
     Status status = Status::ok;
-    if (!args) status = usage(args.error().text);
-    else if (args->words.size() < command->words_min) status = usage("too few arguments");
-    else if (args->words.size() > command->words_max) status = usage("too many arguments");
-    else status = command->run(*this, *args);
+    if (read_args(*command, words.subspan(1), args, status)) status = command->run(*this, args);
     running_ = outer;
     return settle(status);
 }
 
+void Shell::greet(bool lines) {
+    out_line("Connecting to " + session_.servers());
+    if (lines) out("Welcome to ZooKeeper!\nJLine support is disabled\n");
+}
+
+Status Shell::command_not_found(const std::string& name) {
+    if (!zkcli())
+        return complain("Command not found: " + name + " (help lists the commands)",
+                        Status::unknown_command);
+    return complain(std::string(zkcli::usage()) + "Command not found: Command not found " + name,
+                    Status::unknown_command);
+}
+
+// False: there is nothing to run, and `status` is how that ends.
+bool Shell::read_args(const Command& command, std::span<const std::string> words, Args& args,
+                      Status& status) {
+    if (command.raw) {
+        args.words.assign(words.begin(), words.end());
+        return true;
+    }
+    for (const std::string& word : words) {
+        if (word == "--") break;
+        if (word != "--help" && word != "-?") continue;
+        out(help_of(command));
+        return false;
+    }
+    Result<Args> read = parse_args(command.options, words, command.runs);
+    if (!read) {
+        status = zkcli() ? complain(zkcli::option_error(read.error().text), Status::usage)
+                         : usage(read.error().text);
+        return false;
+    }
+    args = std::move(*read);
+    if (command.here && args.words.empty() && !directory_.empty()) args.words.emplace_back(".");
+    if (zkcli() && args.words.size() > command.words_max)
+        zkcli::drop_surplus(*this, command, args);
+    if (args.words.size() < command.words_min) status = usage("too few arguments");
+    else if (args.words.size() > command.words_max) status = usage("too many arguments");
+    return status == Status::ok;
+}
+
 Status Shell::settle(Status status) {
+    last_status_ = status;
     if (status != Status::ok && first_failure_ == Status::ok) first_failure_ = status;
     return status;
 }
@@ -96,15 +140,24 @@ Status Shell::settle(Status status) {
 // A script that goes on in a new session, unaware, would count on ephemerals that are gone.
 Status Shell::tell_session_lost() {
     session_lost_ = false;
-    if (options_.human) return Status::ok;
+    if (options_.human || options_.zkcli) return Status::ok;
     settle(complain("the session has expired; its ephemerals and watches are gone",
                     Status::expired));
     return options_.keep_going ? Status::ok : Status::expired;
 }
 
 Status Shell::finish() {
+    if (deadline_passed_) {
+        if (!deadline_told_) tell_deadline("");
+        return zkcli() ? last_status_ : first_failure_;
+    }
     session_.drain(0);
     line_ = 0;
+    if (transaction_.open && first_failure_ == Status::ok)
+        settle(complain("multi without a commit: nothing of it was sent",
+                                           Status::usage));
+    transaction_ = {};
+    if (zkcli()) return last_status_;
     if (later_lines_ > 0)
         complain(std::to_string(later_lines_) + " later lines had been sent already; " +
                      std::to_string(later_failures_) + " of them failed too",
@@ -117,8 +170,31 @@ bool Shell::close() {
     finish();
     flush();
     // Only who owns ephemerals has to wait for them to be gone.
-    session_.close(holds_ephemerals_);
+    session_.close(holds_ephemerals_ && !deadline_passed_);
+    flush();
     return !out_broken_;
+}
+
+void Shell::set_deadline(int64_t ms) {
+    deadline_ms_ = ms;
+    auto passed = [](void* of, int) { static_cast<Shell*>(of)->on_deadline(); };
+    session_.catch_signal(SIGALRM, passed, this);
+    itimerval timer = {};
+    timer.it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+    setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
+Status Shell::tell_deadline(std::string_view path) {
+    deadline_told_ = true;
+    return complain("not done after " + std::to_string(deadline_ms_) + " ms", Status::timed_out,
+                    path);
+}
+
+// What waits gives up by itself: see SyncClient::catch_signal.
+void Shell::on_deadline() {
+    deadline_passed_ = true;
+    quit_ = true;
+    settle(Status::timed_out);
 }
 
 // -- requests ------------------------------------------------------------------------------------
@@ -185,6 +261,17 @@ void Shell::out_line(std::string_view data) {
     out("\n");
 }
 
+void Shell::err_line(std::string_view text) {
+    flush();
+    std::string line(text);
+    line += "\n";
+    fwrite(line.data(), 1, line.size(), stderr);
+}
+
+void Shell::out_stat(const Stat& stat) {
+    out(human() ? human_stat(stat, wall_clock_ms(), options_.color) : stat_text(stat));
+}
+
 void Shell::flush() {
     std::string_view rest = out_;
     while (!rest.empty() && !out_broken_) {
@@ -197,35 +284,46 @@ void Shell::flush() {
     out_.clear();
 }
 
-Status Shell::complain(std::string_view text, Status status, std::string_view path) {
+Status Shell::complain(std::string_view text, Status status, std::string_view path,
+                       size_t write) {
     std::string message;
     if (options_.json) {
         Json json = Json::object();
         if (status == Status::ok) json.set("note", text);
         else json.set("error", name_of(status)).set("message", text);
         if (!path.empty()) json.set("path", path);
+        if (write > 0) json.set("write", static_cast<uint64_t>(write));
         if (line_ > 0) json.set("line", static_cast<uint64_t>(line_));
         message = json.text();
     } else {
         if (options_.color) message += "\033[31m";
-        if (line_ > 0 && !options_.human) message += "line " + std::to_string(line_) + ": ";
+        bool numbered = line_ > 0 && !options_.human && !zkcli();
+        if (numbered) message += "line " + std::to_string(line_) + ": ";
         message += text;
         if (options_.color) message += "\033[0m";
     }
-    message += "\n";
-    flush();
-    fwrite(message.data(), 1, message.size(), stderr);
+    err_line(message);
     return status;
 }
 
 Status Shell::fail(Err err, std::string_view path) {
+    if (err == Err::request_timeout && deadline_passed_) return tell_deadline(path);
     if (err == Err::request_timeout) return complain("interrupted", Status::interrupted);
+    if (err == Err::operation_timeout && zkcli()) err = Err::connection_loss;
     if (err == Err::operation_timeout) return complain(session_.why_not(), Status::no_connection);
     if (err == Err::session_expired) session_lost_ = false;
     std::string text = error_text(err, path);
     // Whether the request was carried out is not known: that is for the user to find out.
-    if (err == Err::connection_loss) text += " (" + session_.trouble() + ")";
+    if (err == Err::connection_loss && !zkcli()) text += " (" + session_.trouble() + ")";
     return complain(text, status_of(err), path);
+}
+
+Status Shell::fail_part(Err err, std::string_view path, size_t number, std::string_view name) {
+    std::string text = error_text(err, path);
+    if (!zkcli())
+        text = "multi: write " + std::to_string(number) + ", " + std::string(name) + ": " + text +
+               "; nothing was done";
+    return complain(text, status_of(err), path, number);
 }
 
 Status Shell::malformed() {
@@ -234,12 +332,20 @@ Status Shell::malformed() {
 
 Status Shell::usage(std::string_view why) {
     ASSERT(running_ != nullptr);
+    if (zkcli()) return complain(zkcli::usage_error(*running_, why), Status::usage);
     std::string text(running_->name);
     text.append(": ").append(why).append("\nusage: ").append(usage_of(*running_));
     return complain(text, Status::usage);
 }
 
 void Shell::warn(std::string_view text) { complain(text, Status::ok); }
+
+std::string Shell::resolved(std::string_view path, bool prefix) const {
+    if (directory_.empty()) return std::string(path);
+    std::string made = path_from(directory_, path);
+    if (prefix && path.ends_with('/') && made != "/") made += '/';
+    return made;
+}
 
 void Shell::set_notice(void (*notice)(void* context, std::string_view text), void* context) {
     notice_ = notice;
@@ -252,20 +358,29 @@ void Shell::on_watch(const WatcherEvent& event, int64_t zxid) {
         return;
     }
     if (!print_watches_) return;
+    if (zkcli()) {
+        out(zkcli::event("SyncConnected", event_name(event.type), event.path, zxid));
+        return;
+    }
     std::string text = event_text(event.type, event.path);
     if (notice_ != nullptr) {
         notice_(notice_context_, text);
         return;
     }
-    flush();
-    text += "\n";
-    fwrite(text.data(), 1, text.size(), stderr);
+    if (json()) {
+        Json told = Json::object();
+        told.set("event", event_name(event.type)).set("path", event.path);
+        told.set("zxid", zxid);
+        text = told.text();
+    }
+    err_line(text);
 }
 
 // Programs are not told: a session that goes on elsewhere is as good as before.
 void Shell::on_state(ClientState state) {
     bool was = std::exchange(was_connected_, was_connected_ || is_connected(state));
     if (state == ClientState::expired) session_lost_ = true;
+    if (zkcli() && print_watches_) out(zkcli::state_event(state, was));
     if (listener_.on_state != nullptr) listener_.on_state(listener_.context, state);
     if (notice_ == nullptr) return;
     if (!was) {

@@ -106,15 +106,20 @@ Status delete_paths(Shell& shell, const std::vector<std::string>& paths, size_t 
     }
     if (!shell.drain(0)) return shell.fail(Err::request_timeout, "");
     if (deletes.refused == 0) return Status::ok;
+    if (shell.zkcli()) {  // where this is no failure
+        shell.err_line("Failed to delete some node(s) in the subtree!");
+        return Status::ok;
+    }
     Status status = shell.fail(deletes.err, shell.local(deletes.path));
     shell.warn("Failed to delete some node(s) in the subtree!");
     return status;
 }
 
-Status show_number(Shell& shell, const Args&, Bytes body) {
+Status show_number(Shell& shell, const Args& args, Bytes body) {
     std::optional<int32_t> number = decode_number(body);
     if (!number) return shell.malformed();
-    shell.out_line(std::to_string(*number));
+    if (shell.json()) shell.out_line(path_json(shell, args).set("count", *number));
+    else shell.out_line(std::to_string(*number));
     return Status::ok;
 }
 
@@ -132,11 +137,15 @@ Status walk_subtree(Shell& shell, const std::string& path, bool watch, SubtreeVi
 }
 
 Status list_subtree(Shell& shell, const Args& args) {
-    auto print = [](void*, Shell& to, const std::string& path) {
-        to.out_line(to.local(path));
+    bool nul = args.has("0");
+    auto print = [](void* ends_in_nul, Shell& to, const std::string& path) {
+        std::string_view local = to.local(path);
+        if (to.json()) to.out_line(Json::object().set("path", local));
+        else to.out(std::string(local) + (*static_cast<bool*>(ends_in_nul) ? '\0' : '\n'));
         return Status::ok;
     };
-    return walk_subtree(shell, shell.full(args.word(0)), args.has("w"), {.visit = print});
+    return walk_subtree(shell, shell.full(args.word(0)), args.has("w"),
+                        {.context = &nul, .visit = print});
 }
 
 Status op_deleteall(Shell& shell, const Args& args) {
@@ -144,7 +153,7 @@ Status op_deleteall(Shell& shell, const Args& args) {
     if (const std::string* given = args.value("b"); given && !parse_number(*given, window))
         return shell.usage("-b argument must be an int value");
     if (Status bad = check_path(shell, args.word(0)); bad != Status::ok) return bad;
-    if (shell.full(args.word(0)) == "/")
+    if (shell.local(shell.full(args.word(0))) == "/")
         return shell.complain("the root cannot be deleted; name what is below it", Status::usage);
     std::vector<std::string> paths;
     auto collect = [](void* context, Shell&, const std::string& path) {
@@ -154,7 +163,10 @@ Status op_deleteall(Shell& shell, const Args& args) {
     Status status = walk_subtree(shell, shell.full(args.word(0)), false,
                                  {.context = &paths, .visit = collect});
     if (status != Status::ok) return status;
-    return delete_paths(shell, paths, window > 0 ? static_cast<size_t>(window) : 1);
+    status = delete_paths(shell, paths, window > 0 ? static_cast<size_t>(window) : 1);
+    if (status == Status::ok && shell.json())
+        shell.out_line(path_json(shell, args).set("deleted", static_cast<uint64_t>(paths.size())));
+    return status;
 }
 
 Status op_all_children_number(Shell& shell, const Args& args) {

@@ -36,6 +36,41 @@ Op create_op(CreateMode mode) {
     return is_ttl(mode) ? Op::create_ttl : Op::create;
 }
 
+void encode_create(Buffer& out, const call::Create& wanted) {
+    Buffer acls;
+    write_acls(acls, wanted.acls);
+    CreateRequest record;
+    record.path = wanted.path;
+    record.data = wanted.data;
+    record.acls = acls.bytes();
+    record.flags = static_cast<int32_t>(wanted.mode);
+    record.ttl_ms = wanted.ttl_ms;
+    encode(out, record, is_ttl(wanted.mode));
+}
+
+// The result of one part, behind its header.
+Part read_part(Reader& in, const MultiHeader& header) {
+    Part part{.op = static_cast<Op>(header.type), .err = Err::ok, .path = {}, .stat = {}};
+    auto read_stat = [&] {
+        Stat stat;
+        decode(in, stat);
+        part.stat = stat;
+    };
+    switch (part.op) {
+    case Op::create: part.path = read_text(in); break;
+    case Op::create2:
+        part.path = read_text(in);
+        read_stat();
+        break;
+    case Op::set_data: read_stat(); break;
+    case Op::remove:
+    case Op::check: break;
+    case Op::error: part.err = static_cast<Err>(in.i32()); break;
+    default: in.fail();
+    }
+    return part;
+}
+
 }  // namespace
 
 std::string full_path(std::string_view chroot, std::string_view path) {
@@ -72,16 +107,8 @@ bool is_read(Op op) {
 namespace call {
 
 Call create(const Create& wanted) {
-    Buffer acls;
-    write_acls(acls, wanted.acls);
-    CreateRequest record;
-    record.path = wanted.path;
-    record.data = wanted.data;
-    record.acls = acls.bytes();
-    record.flags = static_cast<int32_t>(wanted.mode);
-    record.ttl_ms = wanted.ttl_ms;
     Call made{.op = create_op(wanted.mode), .body = {}};
-    encode(made.body, record, made.op == Op::create_ttl);
+    encode_create(made.body, wanted);
     return made;
 }
 
@@ -131,6 +158,35 @@ Call reconfig(const Reconfig& wanted) {
     return made;
 }
 Call who_am_i() { return Call{.op = Op::who_am_i, .body = {}}; }
+
+void Multi::add(Op op) {
+    encode(body_, MultiHeader{.type = static_cast<int32_t>(op), .done = false, .err = -1});
+}
+
+void Multi::create(const Create& wanted) {
+    add(create_op(wanted.mode));
+    encode_create(body_, wanted);
+}
+
+void Multi::remove(std::string_view path, int32_t version) {
+    add(Op::remove);
+    encode(body_, PathVersion{.path = path, .version = version});
+}
+
+void Multi::set_data(std::string_view path, Bytes data, int32_t version) {
+    add(Op::set_data);
+    encode(body_, SetDataRequest{.path = path, .data = data, .version = version});
+}
+
+void Multi::check(std::string_view path, int32_t version) {
+    add(Op::check);
+    encode(body_, PathVersion{.path = path, .version = version});
+}
+
+Call Multi::take() {
+    encode(body_, MultiHeader{.type = -1, .done = true, .err = -1});
+    return Call{.op = Op::multi, .body = std::exchange(body_, {})};
+}
 
 }  // namespace call
 
@@ -191,6 +247,18 @@ std::optional<std::vector<Identity>> decode_identities(Bytes body) {
         got.push_back(one);
     }
     return if_ok(in, std::move(got));
+}
+
+std::optional<std::vector<Part>> decode_parts(Bytes body) {
+    Reader in(body);
+    std::vector<Part> parts;
+    for (;;) {
+        MultiHeader header;
+        decode(in, header);
+        if (!in.ok()) return std::nullopt;
+        if (header.done) return parts;
+        parts.push_back(read_part(in, header));
+    }
 }
 
 }  // namespace zk

@@ -60,6 +60,20 @@ struct Reconfig {
 Call reconfig(const Reconfig& wanted);                                      // Data
 Call who_am_i();                                                            // identities
 
+// Several writes as one: all are done, or none. Answered by a Parts.
+class Multi {
+public:
+    void create(const Create& wanted);
+    void remove(std::string_view path, int32_t version);
+    void set_data(std::string_view path, Bytes data, int32_t version);
+    void check(std::string_view path, int32_t version);  // -1: it exists, at any version
+    Call take();  // and begins anew
+
+private:
+    void add(Op op);
+    Buffer body_;
+};
+
 }  // namespace call
 
 struct Data {
@@ -74,6 +88,14 @@ struct Acls {
     std::vector<Acl> acls;
     Stat stat;
 };
+// What became of one write of a multi. Where one fails all have an error: that of those before it
+// is ok, that of those behind it runtime_inconsistency.
+struct Part {
+    Op op = Op::error;
+    Err err = Err::ok;
+    std::string_view path;  // of a create
+    std::optional<Stat> stat;
+};
 struct Identity {
     std::string_view scheme;
     std::string_view user;
@@ -87,5 +109,6 @@ std::optional<Acls> decode_acls(Bytes body);
 std::optional<std::vector<std::string_view>> decode_texts(Bytes body);
 std::optional<int32_t> decode_number(Bytes body);
 std::optional<std::vector<Identity>> decode_identities(Bytes body);
+std::optional<std::vector<Part>> decode_parts(Bytes body);
 
 }  // namespace zk

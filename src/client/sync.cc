@@ -10,6 +10,7 @@
 #include <list>
 
 #include "client/client.h"
+#include "client/word.h"
 
 namespace zk {
 
@@ -28,6 +29,7 @@ struct SyncClient::Inside {
     std::list<Signal> signals;
     SyncOptions options;
     std::unique_ptr<Client> client;
+    std::unique_ptr<Word> word;
     bool client_closed = false;
     bool was_connected = false;  // once, by this or an earlier session
     bool signalled = false;
@@ -40,11 +42,7 @@ struct SyncClient::Inside {
     std::string trouble;
     std::string why_not;
 
-    struct Auth {
-        std::string scheme;
-        std::string auth;
-    };
-    std::vector<Auth> auths;  // accepted ones, for a next session
+    std::vector<Identification> auths;  // those of the options, and accepted ones
 
     uint64_t call_tag = 0;  // of the call that is waited for; replies to abandoned ones are dropped
     bool replied = false;
@@ -106,7 +104,8 @@ void SyncClient::Inside::start_client() {
     client_closed = false;
     client = std::make_unique<Client>(&loop, std::move(made));
     if (watchful) client->watchful(true);
-    for (const Auth& auth : auths) client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
+    for (const Identification& auth : auths)
+        client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
 }
 
 void SyncClient::Inside::end_client(End end) {
@@ -146,6 +145,7 @@ bool SyncClient::Inside::at_limit() const {
 
 SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
     in_->options = std::move(options);
+    in_->auths = in_->options.identities;
     int failed = uv_loop_init(&in_->loop);
     ASSERT(failed == 0);
     uv_timer_init(&in_->loop, &in_->alarm);
@@ -153,6 +153,7 @@ SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
 
 SyncClient::~SyncClient() {
     Inside& in = *in_;
+    in.word.reset();
     in.end_client(Inside::End::abandon);
     for (Inside::Signal& each : in.signals)
         if (uv_is_closing(reinterpret_cast<uv_handle_t*>(&each.handle)) == 0)
@@ -254,9 +255,11 @@ void SyncClient::send(const Call& call, OnReply done) {
 }
 
 bool SyncClient::drain(size_t outstanding_max) {
-    in_->run_until([&] { return outstanding() <= outstanding_max; }, no_deadline);
     if (outstanding() <= outstanding_max) return true;
-    in_->client->reconnect();
+    in_->run_until([&] { return outstanding() <= outstanding_max; }, no_deadline);
+    // Also where the replies came together with the signal: whoever pressed Ctrl-C meant it.
+    if (!in_->interrupted) return true;
+    if (in_->client != nullptr) in_->client->reconnect();
     return false;
 }
 
@@ -265,6 +268,7 @@ bool SyncClient::drain(size_t outstanding_max) {
 SyncClient::Wake SyncClient::wait_input(int fd) {
     Inside& in = *in_;
     in.signalled = false;
+    in.interrupted = false;
     for (;;) {
         uv_run(&in.loop, UV_RUN_NOWAIT);
         if (in.signalled) return Wake::signal;
@@ -292,7 +296,13 @@ void SyncClient::wake() { in_->news = true; }
 
 void SyncClient::set_limit(Limit limit) { in_->limit = limit; }
 
-void SyncClient::poll() { uv_run(&in_->loop, UV_RUN_NOWAIT); }
+bool SyncClient::poll() {
+    in_->interrupted = false;
+    uv_run(&in_->loop, UV_RUN_NOWAIT);
+    return !in_->interrupted;
+}
+
+bool SyncClient::interrupted() const { return in_->interrupted; }
 
 size_t SyncClient::catch_signal(int signal, OnSignal on_signal, void* context) {
     // Those that were forgotten and that libuv has let go of meanwhile.
@@ -308,7 +318,7 @@ size_t SyncClient::catch_signal(int signal, OnSignal on_signal, void* context) {
     auto caught = [](uv_signal_t* handle, int number) {
         auto* of = static_cast<Inside::Signal*>(handle->data);
         of->inside->signalled = true;
-        if (number == SIGINT) of->inside->interrupted = true;
+        if (number == SIGINT || number == SIGALRM) of->inside->interrupted = true;
         of->on_signal(of->context, number);
     };
     uv_signal_start(&made.handle, caught, signal);
@@ -326,6 +336,13 @@ void SyncClient::forget_signal(size_t caught) {
 
 // -- ends ----------------------------------------------------------------------------------------
 
+void SyncClient::ask_word(std::string_view word,
+                          void (*done)(void* context, std::string_view answer), void* context) {
+    Result<ConnectString> at = parse_connect_string(server());
+    ASSERT(at.has_value());
+    in_->word = std::make_unique<Word>(&in_->loop, at->servers.front(), word, done, context);
+}
+
 void SyncClient::close(bool wait) {
     in_->end_client(wait ? Inside::End::wait : Inside::End::hurry);
 }
@@ -335,6 +352,19 @@ void SyncClient::use_servers(std::vector<ServerName> servers, std::string chroot
     in_->options.client.servers = std::move(servers);
     in_->options.client.chroot = std::move(chroot);
     in_->was_connected = false;
+}
+
+std::unique_ptr<SyncClient> SyncClient::another(std::vector<ServerName> servers) const {
+    SyncOptions options = in_->options;
+    options.client.servers = std::move(servers);
+    options.client.chroot.clear();
+    options.client.events = {};
+    auto made = std::make_unique<SyncClient>(std::move(options));
+    made->in_->auths = in_->auths;
+    for (const Inside::Signal& each : in_->signals)
+        if (each.handle.signum == SIGINT || each.handle.signum == SIGALRM)
+            made->catch_signal(each.handle.signum, [](void*, int) {}, nullptr);
+    return made;
 }
 
 ClientState SyncClient::state() const {
@@ -348,6 +378,13 @@ int64_t SyncClient::session() const {
 std::string SyncClient::server() const {
     return in_->client == nullptr ? to_text(in_->options.client.servers.front())
                                   : in_->client->server();
+}
+
+std::string SyncClient::servers() const {
+    std::string text;
+    for (const ServerName& server : in_->options.client.servers)
+        text += (text.empty() ? "" : ",") + to_text(server);
+    return text + in_->options.client.chroot;
 }
 
 void SyncClient::watchful(bool on) {
@@ -372,6 +409,9 @@ uint64_t SyncClient::renewed_ms() const {
 const std::string& SyncClient::chroot() const { return in_->options.client.chroot; }
 const std::string& SyncClient::trouble() const { return in_->trouble; }
 const std::string& SyncClient::why_not() const { return in_->why_not; }
+uint8_t SyncClient::watches(std::string_view path) const {
+    return in_->client == nullptr ? uint8_t{0} : in_->client->watches().kinds(path);
+}
 size_t SyncClient::outstanding() const {
     return in_->client == nullptr ? 0 : in_->client->outstanding();
 }

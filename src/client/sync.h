@@ -21,8 +21,15 @@
 
 namespace zk {
 
+// Who one says one is: as addauth has it.
+struct Identification {
+    std::string scheme;
+    std::string auth;
+};
+
 struct SyncOptions {
     ClientOptions client;  // events.on_trouble is not passed on
+    std::vector<Identification> identities;  // told to every server before anything else
     // Before the first connection: keep trying for the session timeout, though every server has
     // refused. Afterwards that is done anyway, since servers do come back.
     bool patient = false;
@@ -71,20 +78,30 @@ public:
         uint64_t deadline_ms = never;
     };
     void set_limit(Limit limit);
-    // Lets what has come in be seen, without waiting.
-    void poll();
+    // Sends, and lets what has come in be seen, without waiting. False: SIGINT came.
+    bool poll();
+    bool interrupted() const;  // SIGINT came during the last wait, of whatever kind
 
     // From now on these signals only end waiting: `on_signal` is called, then a wait_input returns,
-    // and for SIGINT a call or connect gives up (request_timeout).
+    // and for SIGINT and SIGALRM a call or connect gives up (request_timeout).
     // Several may catch the same one, and all are called. The result is for forget_signal.
     using OnSignal = void (*)(void* context, int signal);
     size_t catch_signal(int signal, OnSignal on_signal, void* context);
     void forget_signal(size_t caught);
 
+    // Asks the session's server a four-letter word on a connection beside it; another one that is
+    // asked already is forgotten. `done` comes while somebody waits, or never. Requires: a server.
+    void ask_word(std::string_view word, void (*done)(void* context, std::string_view answer),
+                  void* context);
+
     // Ends the session. Without waiting for the server's word, its ephemerals go a little later.
     void close(bool wait);
     // Other servers, and thereby a new session.
     void use_servers(std::vector<ServerName> servers, std::string chroot);
+
+    // A second session, at other servers, as the same user and as patient. It tells nobody of its
+    // events, and the signals that end our waiting end its, too.
+    std::unique_ptr<SyncClient> another(std::vector<ServerName> servers) const;
 
     // See Client::watchful; for this session and the next.
     void watchful(bool on);
@@ -97,10 +114,12 @@ public:
     uint64_t now_ms() const;
     uint64_t renewed_ms() const;
     std::string server() const;
+    std::string servers() const;  // all of them, with the chroot
     const std::string& chroot() const;
     const std::string& trouble() const;  // why the last connection failed
     const std::string& why_not() const;  // the error of the last connect() that failed
     size_t outstanding() const;
+    uint8_t watches(std::string_view path) const;  // bits of Watches::Kind; a server's path
 
 private:
     struct Inside;

@@ -60,6 +60,11 @@ void Watches::fired(EventType type, std::string_view path) {
     }
 }
 
+uint8_t Watches::kinds(std::string_view path) const {
+    auto found = kinds_.find(path);
+    return found == kinds_.end() ? uint8_t{none} : found->second;
+}
+
 void Watches::drop(std::string_view path, int kinds) {
     auto at = kinds_.find(path);
     if (at == kinds_.end()) return;

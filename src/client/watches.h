@@ -37,6 +37,7 @@ public:
 
     bool empty() const { return kinds_.empty(); }
     size_t size() const { return kinds_.size(); }
+    uint8_t kinds(std::string_view path) const;  // bits of Kind
     // Appends whole request frames that set all of this again, each with about frame_bytes of
     // paths at the most. Returns how many.
     uint32_t encode_all(Buffer& out, int64_t relative_zxid) const;

@@ -4,92 +4,10 @@
 #     tests/cli/run.sh                          starts ./zkd on a port of its own
 #     tests/cli/run.sh --server 127.0.0.1:2181  against any ZooKeeper service that runs there
 #
-# Everything happens below a znode of its own, which is zk-cli's chroot. With ./zkd the server is
-# also restarted under a living session. The last line is `N passed, N failed`.
+# With ./zkd the server is also restarted under a living session. See common.sh.
 
-set -u
-shopt -s lastpipe  # `... | zk` sets variables here
-cd "$(dirname "$0")/../.." || exit 1
-
-cli=${ZK_CLI:-./zk-cli}
-zkd=${ZKD:-./zkd}
-port=${CLI_TEST_PORT:-24100}
-server=
-zkd_pid=
-passed=0
-failed=0
-dir=$(mktemp -d /tmp/zk-cli-test.XXXXXX)
-
-while [ $# -gt 0 ]; do
-    case $1 in
-    --server) server=$2 && shift 2 ;;
-    --cli) cli=$2 && shift 2 ;;
-    *) echo "usage: run.sh [--server host:port] [--cli path]" >&2 && exit 2 ;;
-    esac
-done
-
-# -- a server ------------------------------------------------------------------------------------
-
-start_zkd() {
-    "$zkd" "$dir/zk.conf" >>"$dir/zkd.log" 2>&1 &
-    zkd_pid=$!
-    if ! "$cli" -server "$server" -waitforconnection -timeout 10000 exists / >/dev/null; then
-        echo "zkd did not start:" >&2
-        tail -5 "$dir/zkd.log" >&2
-        exit 1
-    fi
-}
-
-stop_zkd() {
-    [ -n "$zkd_pid" ] || return 0
-    kill "-$1" "$zkd_pid" 2>/dev/null
-    wait "$zkd_pid" 2>/dev/null
-    zkd_pid=
-}
-
-finish() {
-    stop_zkd KILL
-    rm -rf "$dir"
-}
-trap finish EXIT
-
-# -- checks --------------------------------------------------------------------------------------
-
-verdict() { # name, 0 if good
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1"
-    fi
-}
-
-# zk-cli below the chroot; what varies is made to look alike.
-zk() {
-    "$cli" -server "$server$root" "$@" >"$dir/out" 2>"$dir/err"
-    status=$?
-    sed -E -i -e 's/(Zxid|Owner) = 0x[1-9a-f][0-9a-f]*$/\1 = N/' \
-        -e 's/^(.time) = .* [0-9]{4}$/\1 = T/' "$dir/out"
-}
-
-# The last run ended with this status and said this, on stdout and on stderr.
-expect() { # name, status, stdout, stderr
-    printf '%s' "$3" >"$dir/want_out"
-    printf '%s' "$4" >"$dir/want_err"
-    local good=0
-    [ "$status" -eq "$2" ] || { good=1 && echo "exit status $status, not $2"; }
-    diff -u --label wanted "$dir/want_out" --label stdout "$dir/out" || good=1
-    diff -u --label wanted "$dir/want_err" --label stderr "$dir/err" || good=1
-    verdict "$1" "$good"
-}
-
-nl='
-'
-stat_of() { # cversion, dataVersion, ephemeralOwner, dataLength, numChildren
-    printf '%s\n' "cZxid = N" "ctime = T" "mZxid = N" "mtime = T" "pZxid = N" "cversion = $1" \
-        "dataVersion = $2" "aclVersion = 0" "ephemeralOwner = $3" "dataLength = $4" \
-        "numChildren = $5"
-}
+# shellcheck source=tests/cli/common.sh
+. "$(dirname "$0")/common.sh"
 
 # -- commands as arguments -----------------------------------------------------------------------
 
@@ -146,16 +64,16 @@ test_usage() {
         "Command not found: nonsense (help lists the commands)$nl"
     zk get
     expect "too few arguments" 2 "" \
-        "get: too few arguments${nl}usage: get [-s] [-w] [-b] [-x] path$nl"
+        "get: too few arguments${nl}usage: get [-s] [-w] [-b] [-x] [-0] path$nl"
     zk get -q /
     expect "an unknown option" 2 "" \
-        "get: Unrecognized option: -q${nl}usage: get [-s] [-w] [-b] [-x] path$nl"
+        "get: Unrecognized option: -q${nl}usage: get [-s] [-w] [-b] [-x] [-0] path$nl"
     zk get a
     expect "a path without a slash" 2 "" "Path must start with / character$nl"
     zk create -c -e /x
     expect "options that exclude each other" 2 "" "create: -c cannot be combined with -s or -e.\
- Containers cannot be ephemeral or sequential.${nl}usage: create [-s] [-e] [-c] [-t ttl] path\
- [data] [acl]$nl"
+ Containers cannot be ephemeral or sequential.${nl}usage: create [-s] [-e] [-c] [-t ttl] [-b]\
+ path [data|@file|-] [acl]$nl"
     zk create /x data world:anyone:q
     expect "a permission that does not exist" 2 "" "Unknown perm type: q$nl"
     zk -server a:b ls /
@@ -353,18 +271,7 @@ test_terminal() {
     zk delete /hé
 }
 
-if [ -z "$server" ]; then
-    server=127.0.0.1:$port
-    printf 'clientPort %s\nclientPortAddress 127.0.0.1\ndataDir %s/data\n' "$port" "$dir" \
-        >"$dir/zk.conf"
-    mkdir -p "$dir/data"
-    start_zkd
-fi
-root=
-zk create "/zk-cli-test-$$"
-[ "$status" -eq 0 ] || { cat "$dir/err" >&2 && exit 1; }
-root=/zk-cli-test-$$
-
+begin
 test_commands
 test_usage
 test_access
@@ -375,9 +282,4 @@ test_servers
 test_restart
 test_expiry
 test_terminal
-
-base=$root
-root=
-zk deleteall "$base"
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+end

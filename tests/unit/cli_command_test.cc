@@ -19,7 +19,7 @@ Result<Args> parse(std::string_view command, const Words& words) {
 }
 
 Result<Start> start(std::vector<const char*> arguments, const char* servers = nullptr) {
-    return read_start(arguments, servers);
+    return read_start(arguments, Surroundings{.servers = servers});
 }
 
 }  // namespace
@@ -89,7 +89,7 @@ TEST_CASE("the table has zkCli's names, and each row is whole") {
 
 TEST_CASE("usage and help are derived from the row") {
     CHECK(usage_of(*find_command("create")) ==
-          "create [-s] [-e] [-c] [-t ttl] path [data] [acl]");
+          "create [-s] [-e] [-c] [-t ttl] [-b] path [data|@file|-] [acl]");
     CHECK(usage_of(*find_command("quit")) == "quit");
     std::string help = help_of(*find_command("delete"));
     CHECK(help ==
@@ -97,7 +97,8 @@ TEST_CASE("usage and help are derived from the row") {
           "    delete a znode that has no children\n"
           "    -v version    only if this is the version\n"
           "  Examples:\n"
-          "    delete -v 3 /config\n");
+          "    delete -v 3 /config\n"
+          "  With --json: path\n");
     CHECK(help_of_all().find("getAllChildrenNumber ") != std::string::npos);
 }
 

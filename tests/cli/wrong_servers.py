@@ -1,0 +1,56 @@
+#!/usr/bin/python3
+"""Servers that are none, for zk-cli to stumble over: prints `kind host:port` of each, then `ready`."""
+
+import socket
+import sys
+import threading
+
+kept = []  # connections that stay open
+
+
+def answer(data, keep):
+    def serve(connection):
+        connection.recv(100)
+        connection.sendall(data)
+        if keep:
+            kept.append(connection)
+        else:
+            connection.close()
+
+    return serve
+
+
+KINDS = {
+    "http": answer(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", False),
+    "silent": kept.append,
+    "closing": lambda connection: connection.close(),
+    "hanging up": answer(b"", False),
+    "TLS": answer(bytes([0x15, 3, 1, 0, 2, 2, 0x46]), True),
+    "ssh": answer(b"SSH-2.0-OpenSSH_9\r\n", True),
+    "short": answer(bytes([0, 0, 0, 4, 0, 0, 0, 0]), True),
+}
+
+
+def listen(kind, serve):
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    print(kind.replace(" ", "-"), "127.0.0.1:%d" % listener.getsockname()[1], flush=True)
+
+    def accept():
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def main():
+    for kind, serve in KINDS.items():
+        listen(kind, serve)
+    print("ready", flush=True)
+    sys.stdin.read()  # until whoever started us is gone
+
+
+if __name__ == "__main__":
+    main()
