@@ -19,6 +19,7 @@
 #include "cli/handlers.h"
 #include "cli/holder.h"
 #include "cli/recipe_handlers.h"
+#include "cli/source.h"
 
 namespace zk {
 
@@ -85,10 +86,13 @@ Err Queue::items(bool watch, std::vector<Item>& found) {
 // -- push ----------------------------------------------------------------------------------------
 
 Status Queue::push() {
+    std::string data;
+    Status status = read_data(shell_, args_.word(2), false, data);
+    if (status != Status::ok) return status;
     std::string wanted = full(guid_ + std::string(item_tag));
     for (;;) {
         SyncClient::Reply reply = recipe_.call(
-            create_call(wanted, as_bytes(args_.word(2)), CreateMode::persistent_sequential));
+            create_call(wanted, as_bytes(data), CreateMode::persistent_sequential));
         Err err = reply.header.err;
         if (err == Err::ok) {
             shell_.out_line(shell_.local(decode_created(reply.body).value_or("")));
@@ -141,10 +145,7 @@ Status Queue::oldest(Visit visit) {
         for (size_t i = 0; i < line.size() && i < claims_watched_max && !changed; ++i)
             changed = recipe_.call(call::exists(full(line[i].name + "/claim"), true)).header.err !=
                       Err::ok;
-        if (changed && !recipe_.over() && !line.empty()) {
-            // Between the list and here it was set free, or done.
-            continue;
-        }
+        if (changed && !recipe_.over()) continue;  // it was set free meanwhile, or done
         if (Status status = recipe_.wait_change(seen); status != Status::ok) return status;
     }
 }

@@ -482,7 +482,7 @@ test_queue() {
     expect "pop can time out" 8 "" "timed out$nl"
     behind waiter -json queue pop /q --wait
     local waiter=$!
-    printf 'queue push /q "\\xff\\x00"\n' | quiet
+    printf '\377\000' | quiet queue push /q -
     wait $waiter
     grep -q '"base64":"/wA="' "$dir/waiter.out"
     verdict "pop --wait waits; items are bytes" $?
