@@ -383,7 +383,10 @@ test_wait() {
 test_queue() {
     zk queue pop /q
     expect "there is nothing in a queue that is not there" 4 "" "Node does not exist: /q$nl"
-    for item in one two three; do quiet queue push /q $item; done
+    zk -json queue push /q one
+    grep -qE '^\{"path":"/q/[0-9a-f]{32}__item__0000000000"\}$' "$dir/out"
+    verdict "push says where the item is" $?
+    for item in two three; do quiet queue push /q $item; done
     zk queue peek /q
     expect "peek shows the oldest" 0 "one$nl" ""
     zk queue pop /q
