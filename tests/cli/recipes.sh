@@ -24,7 +24,8 @@ quiet() {
 behind() { # name, words
     local name=$1
     shift
-    "$cli" -server "$server$root" -timeout 4000 "$@" \
+    : >"$dir/$name.out"
+    "$cli" -server "$server$root" -timeout 4000 -waitforconnection "$@" \
         >"$dir/$name.out" 2>"$dir/$name.err" </dev/null &
 }
 
