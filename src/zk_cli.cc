@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cli/manual.h"
 #include "cli/repl.h"
 #include "cli/script.h"
 #include "cli/start.h"
@@ -75,6 +76,19 @@ int main(int argc, char** argv) {
     if (start->help) {
         fputs(start_help().c_str(), stdout);
         return 0;
+    }
+    if (start->man || start->complete) {
+        fputs(start->man ? man_page().c_str()
+                         : complete_word(*start->complete, surroundings_of_process()).c_str(),
+              stdout);
+        fflush(stdout);
+        _exit(0);
+    }
+    if (!start->completion.empty()) {
+        std::string_view script = completion_script(start->completion);
+        if (script.empty()) fprintf(stderr, "zk-cli: completion is made for bash and zsh\n");
+        fwrite(script.data(), 1, script.size(), stdout);
+        return script.empty() ? exit_status(Status::usage) : 0;
     }
     if (start->version) {
         printf("zk-cli %.*s\n", static_cast<int>(cli_version.size()), cli_version.data());

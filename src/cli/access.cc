@@ -25,7 +25,7 @@ Status show_acls(Shell& shell, const Args& args, Bytes body) {
         return Status::ok;
     }
     shell.out(acls_text(got->acls));
-    if (args.has("s")) shell.out(stat_text(got->stat));
+    if (args.has("s")) shell.out_stat(got->stat);
     return Status::ok;
 }
 

@@ -170,7 +170,9 @@ Result<Args> parse_args(std::span<const OptionRow> options, std::span<const std:
 std::span<const Command> commands() {
     static const std::vector<Command> all = [] {
         std::vector<Command> rows;
-        for (std::span<const Command> table : {znode_commands(), write_commands()})
+        for (std::span<const Command> table : {znode_commands(), write_commands(),
+                                                tree_commands(), recipe_commands(),
+                                                shell_commands()})
             rows.insert(rows.end(), table.begin(), table.end());
         std::sort(rows.begin(), rows.end(),
                   [](const Command& a, const Command& b) { return a.name < b.name; });
@@ -197,8 +199,11 @@ std::string usage_of(const Command& command) {
 std::string help_of(const Command& command) {
     std::string text = usage_of(command) + "\n    ";
     text.append(command.summary).append("\n");
+    size_t width = 0;
     for (const OptionRow& option : command.options)
-        text.append("    ").append(padded(dashed(option), 14)).append(option.help).append("\n");
+        width = std::max(width, dashed(option).size() + 2);
+    for (const OptionRow& option : command.options)
+        text.append("    ").append(padded(dashed(option), width)).append(option.help).append("\n");
     std::string_view rest = command.examples;
     if (!rest.empty()) text += "  Examples:\n";
     while (!rest.empty()) {

@@ -78,13 +78,17 @@ struct Command {
     bool runs = false;  // what follows `--` is a command line of the system's
     bool raw = false;   // reads its words itself: all of them are `Args::words`
     std::string_view json = {};  // with --json: the members of what it shows
+    bool here = false;  // without a word it is about where one is, once `cd` has said that
     Status (*run)(Shell& shell, const Args& args) = nullptr;
 };
 
 std::span<const Command> commands();  // all tables, sorted by name
 // The tables: one for each kind of thing that commands are about.
 std::span<const Command> znode_commands();   // table.cc
-std::span<const Command> write_commands();
+std::span<const Command> write_commands();   // table_writes.cc
+std::span<const Command> shell_commands();   // table_shell.cc
+std::span<const Command> tree_commands();    // table_trees.cc
+std::span<const Command> recipe_commands();  // table_recipes.cc
 const Command* find_command(std::string_view name);
 
 // `runs`: of a command that takes a command line behind `--`.

@@ -10,49 +10,65 @@ namespace zk {
 
 namespace {
 
-// What has to be typed for a word of a path to be read as it is.
-std::string escaped(std::string_view name) {
-    std::string made;
-    for (char c : name) {
-        if (c == ' ' || c == '\t' || c == '\\' || c == '\'' || c == '"') made += '\\';
-        made += c;
-    }
-    return made;
-}
-
 std::vector<std::string> command_names() {
     std::vector<std::string> names;
     for (const Command& command : commands()) names.emplace_back(command.name);
     return names;
 }
 
-std::vector<std::string> option_names(const Command& command) {
-    std::vector<std::string> names;
-    for (const OptionRow& option : command.options)
+Completion complete_option(const Command& command, std::string_view typed) {
+    std::vector<std::string> names, notes;
+    for (const OptionRow& option : command.options) {
         names.push_back((option.name.size() == 1 ? "-" : "--") + std::string(option.name));
-    return names;
+        if (!names.back().starts_with(typed)) continue;
+        std::string note = names.back();
+        if (!option.value.empty()) note.append(" ").append(option.value);
+        note.append(note.size() < 18 ? 18 - note.size() : 1, ' ').append(option.help);
+        notes.push_back(std::move(note));
+    }
+    Completion found = complete_from(typed, names, " ");
+    std::sort(notes.begin(), notes.end());
+    found.choices = std::move(notes);
+    return found;
+}
+
+// What the row's words say of what follows those that were typed, options not counted.
+std::string_view words_left(const Command& command, std::span<const std::string> typed) {
+    std::string_view rest = command.words;
+    for (const std::string& word : typed) {
+        if (!word.empty() && word.front() == '-') continue;
+        rest.remove_prefix(std::min(std::min(rest.find(' '), rest.size()) + 1, rest.size()));
+    }
+    return rest;
+}
+
+// Is what is typed next a path?
+bool wants_path(const Command& command, std::span<const std::string> before) {
+    std::string_view left = words_left(command, before.subspan(1));
+    std::string_view word = left.substr(0, left.find(' '));
+    for (std::string_view kind : {"path", "from", "to", "group"})
+        if (word.find(kind) != word.npos) return true;
+    return false;
 }
 
 Completion complete_path(Shell& shell, std::string_view typed) {
     Result<std::vector<std::string>> words = split_words(typed);
-    if (!words || words->size() != 1 || !is_connected(shell.session().state())) return {};
-    std::string word = words->front();
+    if (!words || words->size() > 1 || !is_connected(shell.session().state())) return {};
+    std::string word = words->empty() ? "" : words->front();
     size_t slash = word.rfind('/');
-    std::string parent = slash == 0 ? "/" : word.substr(0, slash);
+    size_t begin = slash == word.npos ? 0 : slash + 1;
+    std::string parent = begin == 0 ? "." : begin == 1 ? "/" : word.substr(0, slash);
     SyncClient::Reply reply = shell.call(call::get_children(shell.full(parent), false));
     if (reply.header.err != Err::ok) return {};
     std::optional<Children> children = decode_children(reply.body);
     if (!children) return {};
-    std::vector<std::string> names;
-    std::string_view prefix = std::string_view(word).substr(slash + 1);
-    for (std::string_view name : children->names)
-        if (name.starts_with(prefix)) names.push_back(escaped(name));
-    Completion found = complete_from(escaped(prefix), names, "");
-    if (names.size() != 1) return found;
+    std::string_view prefix = std::string_view(word).substr(begin);
+    std::erase_if(children->names,
+                  [&](std::string_view name) { return !name.starts_with(prefix); });
+    Completion found = complete_paths(prefix, children->names);
+    if (children->names.size() != 1) return found;
     // The only one: on to its children, if it has any.
-    Result<std::vector<std::string>> only = split_words(names.front());
-    if (!only || only->size() != 1) return found;
-    std::string path = word.substr(0, slash + 1) + only->front();
+    std::string path = word.substr(0, begin).append(children->names.front());
     reply = shell.call(call::exists(shell.full(path), false));
     std::optional<Stat> stat;
     if (reply.header.err == Err::ok) stat = decode_stat(reply.body);
@@ -62,34 +78,60 @@ Completion complete_path(Shell& shell, std::string_view typed) {
 
 }  // namespace
 
+// Of a million names only those that are shown are copied and sorted.
+Completion complete_paths(std::string_view prefix, std::vector<std::string_view>& names) {
+    Completion found;
+    if (names.empty()) return found;
+    size_t shared = names.front().size();
+    for (std::string_view name : names) {
+        auto [at, other] =
+            std::mismatch(name.begin(), name.end(), names.front().begin(), names.front().end());
+        shared = std::min(shared, static_cast<size_t>(at - name.begin()));
+    }
+    found.insert = escaped(names.front().substr(prefix.size(), shared - prefix.size()));
+    found.count = names.size();
+    size_t shown = std::min(names.size(), choices_max);
+    std::partial_sort(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), names.end());
+    for (size_t i = 0; i < shown; ++i) found.choices.push_back(escaped(names[i]));
+    return found;
+}
+
 Completion complete_from(std::string_view typed, const std::vector<std::string>& names,
                          std::string_view closing) {
-    Completion found;
+    std::vector<std::string_view> fitting;
     for (const std::string& name : names)
-        if (name.starts_with(typed)) found.choices.push_back(name);
-    if (found.choices.empty()) return found;
-    std::sort(found.choices.begin(), found.choices.end());
-    // Of a sorted list, what the first and the last share, all share.
-    const std::string& first = found.choices.front();
-    const std::string& last = found.choices.back();
-    size_t shared = 0;
-    while (shared < first.size() && shared < last.size() && first[shared] == last[shared])
-        ++shared;
-    found.insert = first.substr(typed.size(), shared - typed.size());
-    if (found.choices.size() == 1) found.insert += closing;
+        if (name.starts_with(typed)) fitting.push_back(name);
+    Completion found = complete_paths(typed, fitting);
+    if (fitting.size() == 1) found.insert += closing;
     return found;
+}
+
+std::string hint_for(std::string_view line, size_t room) {
+    Typing typing = words_typed(line);
+    if (typing.before.empty()) return "";
+    const Command* command = find_command(typing.before.front());
+    if (command == nullptr) return "";
+    std::vector<std::string> given(typing.before.begin() + 1, typing.before.end());
+    bool blank = typing.begin == line.size();  // behind which the hint begins
+    if (!blank) given.emplace_back(line.substr(typing.begin));
+    std::string hint(words_left(*command, given));
+    if (command->runs) hint += hint.empty() ? "-- command..." : " -- command...";
+    std::string whole = usage_of(*command).substr(command->name.size());
+    if (given.empty() && whole.size() <= room + 1) hint = whole.empty() ? whole : whole.substr(1);
+    if (!blank && !hint.empty()) hint.insert(0, 1, ' ');
+    return hint.size() <= room ? hint : "";
 }
 
 Completion complete_line(Shell& shell, std::string_view line) {
     Typing typing = words_typed(line);
     std::string_view typed = line.substr(typing.begin);
     if (typing.before.empty()) return complete_from(typed, command_names(), " ");
-    const Command* command = find_command(typing.before.front());
     if (typed.starts_with('/')) return complete_path(shell, typed);
-    if (typed.starts_with('-') && command != nullptr)
-        return complete_from(typed, option_names(*command), " ");
     if (typing.before.front() == "help") return complete_from(typed, command_names(), " ");
-    return {};
+    const Command* command = find_command(typing.before.front());
+    if (command == nullptr) return {};
+    if (typed.starts_with('-')) return complete_option(*command, typed);
+    return wants_path(*command, typing.before) ? complete_path(shell, typed) : Completion();
 }
 
 }  // namespace zk

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "cli/handlers.h"
+#include "cli/human.h"
 #include "cli/print.h"
 #include "cli/source.h"
+#include "cli/words.h"
 #include "cli/zkcli.h"
 
 namespace zk {
@@ -72,12 +74,14 @@ Status show_data(Shell& shell, const Args& args, Bytes body) {
     if (shell.json()) return show_data_json(shell, args, *got);
     bool null = got->data.data() == nullptr;
     Bytes data = null && shell.zkcli() ? as_bytes("null") : got->data;
-    if (args.has("x")) shell.out(hex_dump(data));
+    // A terminal is not for every byte.
+    if (args.has("x") || (shell.human() && !args.has("0") && !args.has("b") && !is_text(data)))
+        shell.out(hex_dump(data));
     else if (args.has("b")) shell.out(to_base64(data));
     else if (null && shell.human()) shell.out("null");
     else shell.out(as_text(data));
     if (!args.has("0")) shell.out("\n");
-    if (args.has("s")) shell.out(stat_text(got->stat));
+    if (args.has("s")) shell.out_stat(got->stat);
     return Status::ok;
 }
 
@@ -97,7 +101,7 @@ Status show_children(Shell& shell, const Args& args, Bytes body) {
         return Status::ok;
     }
     show_names(shell, std::move(got->names));
-    if (args.has("s")) shell.out(stat_text(got->stat));
+    if (args.has("s")) shell.out_stat(got->stat);
     return Status::ok;
 }
 
@@ -105,7 +109,7 @@ Status show_stat(Shell& shell, const Args& args, Bytes body) {
     std::optional<Stat> stat = decode_stat(body);
     if (!stat) return shell.malformed();
     if (shell.json()) shell.out_line(path_json(shell, args).set_stat(*stat));
-    else shell.out(stat_text(*stat));
+    else shell.out_stat(*stat);
     return Status::ok;
 }
 
@@ -117,7 +121,7 @@ Status show_synced(Shell& shell, const Args& args, Bytes) {
 }  // namespace
 
 Status check_path(Shell& shell, std::string_view path, bool sequential) {
-    std::string fault = path_fault(path, sequential);
+    std::string fault = path_fault(shell.resolved(path, sequential), sequential);
     return fault.empty() ? Status::ok : shell.complain(fault, Status::usage);
 }
 
@@ -131,9 +135,11 @@ Status read_version(Shell& shell, const Args& args, int32_t& version) {
 
 void show_names(Shell& shell, std::vector<std::string_view> names) {
     std::sort(names.begin(), names.end());
-    if (shell.human() || shell.zkcli()) {
-        shell.out_line(names_text(names));
-        return;
+    if (shell.zkcli()) return shell.out_line(names_text(names));
+    if (shell.human()) {
+        std::vector<std::string> shown;
+        for (std::string_view name : names) shown.push_back(escaped(name));
+        return shell.out(in_columns(shown, terminal_width()));
     }
     for (std::string_view name : names) shell.out_line(name);
 }
@@ -160,7 +166,7 @@ Status read_create(Shell& shell, const Args& args, CreateWords& words) {
     if (status == Status::ok)
         status = check_path(shell, args.word(0), is_sequential(words.mode));
     if (status != Status::ok) return status;
-    words.path = shell.full(args.word(0));
+    words.path = shell.full(args.word(0), is_sequential(words.mode));
     words.has_data = args.words.size() > 1;
     if (words.has_data) status = read_data(shell, args.word(1), args.has("b"), words.data);
     if (status != Status::ok || args.words.size() < 3) return status;

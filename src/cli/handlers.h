@@ -66,6 +66,10 @@ Status op_history(Shell& shell, const Args& args);
 Status op_redo(Shell& shell, const Args& args);
 Status op_version(Shell& shell, const Args& args);
 
+// place.cc: where relative paths are seen from.
+Status op_cd(Shell& shell, const Args& args);
+Status op_pwd(Shell& shell, const Args& args);
+
 // Shared: a path that no server would take is refused here, with zkCli.sh's words.
 Status check_path(Shell& shell, std::string_view path, bool sequential = false);
 // For `create`, by itself or as a part of `multi`. `acls` is what the call points into.

@@ -61,7 +61,7 @@ Status show_config(Shell& shell, const Args& args, Bytes body) {
     if (shell.json()) return show_config_json(shell, text, got->stat);
     if (text.empty() && shell.zkcli() && got->data.data() == nullptr) text = "null";
     shell.out_line(args.has("c") ? client_text(text) : std::string(text));
-    if (args.has("s")) shell.out(stat_text(got->stat));
+    if (args.has("s")) shell.out_stat(got->stat);
     return Status::ok;
 }
 

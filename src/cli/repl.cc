@@ -4,7 +4,6 @@
 
 #include <histedit.h>
 #include <langinfo.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include <cwchar>
 
 #include "cli/complete.h"
+#include "cli/human.h"
 #include "cli/words.h"
 
 namespace zk {
@@ -24,7 +24,6 @@ namespace zk {
 namespace {
 
 constexpr int history_lines = 1000;
-constexpr size_t choices_shown = 200;
 
 class Repl {
 public:
@@ -35,10 +34,16 @@ public:
 private:
     void open();
     void close();
-    bool read_line(std::string& line);  // false: the end
+    bool read_line(std::string& line);     // false: the end
+    bool read_command(std::string& line);  // lines, till it is whole
     void remember(const std::string& line);
+    void ask_role();
+    void take_role(std::string_view answer);
+    void show_hint();
+    void hide_hint();
+    void put(std::string_view text);
     unsigned char complete();
-    void show_choices(const std::vector<std::string>& choices);
+    void show_choices(const Completion& found);
     const char* prompt();
     int next_char(wchar_t* out);
     void notice(std::string_view text);
@@ -56,6 +61,10 @@ private:
     History* history_ = nullptr;
     std::string history_file_;
     std::string prompt_;
+    size_t prompt_width_ = 0;
+    bool hinting_ = false;  // there is a hint behind the line
+    std::string role_;      // of the server, as it said last; "": not known
+    std::string begun_;     // the lines before, of a command that goes on
     mbstate_t decoding_ = {};
     bool typing_ = false;       // libedit is at work on a line
     bool interrupted_ = false;  // Ctrl-C while typing
@@ -64,12 +73,14 @@ private:
 
 Status Repl::run() {
     open();
+    shell_.set_directory("/");
     shell_.session().start();
     std::string line;
-    while (!shell_.wants_quit() && read_line(line)) {
+    while (!shell_.wants_quit() && read_command(line)) {
         remember(line);
         shell_.run_line(line, 0);
         shell_.flush();
+        ask_role();
     }
     close();
     return Status::ok;
@@ -93,21 +104,21 @@ void Repl::open() {
     el_set(edit_, EL_EDITOR, "emacs");
     el_set(edit_, EL_SIGNAL, 0);
     el_set(edit_, EL_HIST, history, history_);
-    el_set(edit_, EL_PROMPT_ESC, +[](EditLine* edit) { return of(edit)->prompt(); }, '\1');
-    el_set(edit_, EL_GETCFN,
-           +[](EditLine* edit, wchar_t* out) { return of(edit)->next_char(out); });
+    el_set(
+        edit_, EL_PROMPT_ESC, +[](EditLine* edit) { return of(edit)->prompt(); }, '\1');
+    el_set(
+        edit_, EL_GETCFN, +[](EditLine* edit, wchar_t* out) { return of(edit)->next_char(out); });
     // Wide, because of narrow names libedit makes copies that it never frees.
-    el_wset(edit_, EL_ADDFN, L"zk-complete", L"complete commands and paths",
-            +[](EditLine* edit, int) { return of(edit)->complete(); });
+    el_wset(
+        edit_, EL_ADDFN, L"zk-complete", L"complete commands and paths",
+        +[](EditLine* edit, int) { return of(edit)->complete(); });
     el_set(edit_, EL_BIND, "^I", "zk-complete", nullptr);
     el_set(edit_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     el_source(edit_, nullptr);
-    shell_.set_notice([](void* context, std::string_view text) {
-        static_cast<Repl*>(context)->notice(text);
-    }, this);
-    auto caught = [](void* context, int signal) {
-        static_cast<Repl*>(context)->on_signal(signal);
-    };
+    shell_.set_notice(
+        [](void* context, std::string_view text) { static_cast<Repl*>(context)->notice(text); },
+        this);
+    auto caught = [](void* context, int signal) { static_cast<Repl*>(context)->on_signal(signal); };
     for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT})
         shell_.session().catch_signal(signal, caught, this);
 }
@@ -125,6 +136,8 @@ bool Repl::read_line(std::string& line) {
         interrupted_ = false;
         typing_ = true;
         int size = 0;
+        // Before the prompt is seen: who answers it at once means this, not the cooked terminal.
+        el_set(edit_, EL_PREP_TERM, 1);
         const char* text = el_gets(edit_, &size);
         typing_ = false;
         if (text != nullptr && size > 0 && !interrupted_) {
@@ -132,10 +145,22 @@ bool Repl::read_line(std::string& line) {
             while (!line.empty() && line.back() == '\n') line.pop_back();
             return true;
         }
+        begun_.clear();
         fputs(interrupted_ ? "^C\n" : "\n", stdout);
         fflush(stdout);
         el_set(edit_, EL_PREP_TERM, 0);
         if (!interrupted_ || ended_) return false;
+    }
+}
+
+bool Repl::read_command(std::string& line) {
+    begun_.clear();
+    for (;;) {
+        if (!read_line(line)) return false;
+        begun_ += line;
+        if (goes_on(begun_)) continue;
+        line = std::exchange(begun_, "");
+        return true;
     }
 }
 
@@ -147,27 +172,85 @@ void Repl::remember(const std::string& line) {
     history(history_, &event, H_ENTER, line.c_str());
 }
 
+// [127.0.0.1:2181 leader] /app>
 const char* Repl::prompt() {
+    if (!begun_.empty()) return "... ";
     SyncClient& session = shell_.session();
-    bool well = is_connected(session.state());
-    prompt_ = "[zk: " + session.server() + session.chroot() + "(";
-    if (color_) prompt_ += well ? "\1\033[32m\1" : "\1\033[31m\1";
-    prompt_ += state_name(session.state());
+    ClientState state = session.state();
+    std::string how =
+        is_connected(state) && !role_.empty() ? role_ : std::string(state_name(state));
+    for (char& c : how)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    prompt_ = "[" + session.server() + session.chroot() + " ";
+    if (color_) prompt_ += is_connected(state) ? "\1\033[32m\1" : "\1\033[31m\1";
+    prompt_ += how;
     if (color_) prompt_ += "\1\033[0m\1";
-    prompt_ += ") " + std::to_string(shell_.lines_run()) + "] ";
+    prompt_ += "] " + shell_.directory() + "> ";
+    prompt_width_ = session.server().size() + session.chroot().size() + how.size() +
+                    shell_.directory().size() + 6;
     return prompt_.c_str();
+}
+
+// A server may come to lead, or cease to, while the session lives on.
+void Repl::ask_role() {
+    if (!is_connected(shell_.session().state())) return;
+    shell_.session().ask_word(
+        "srvr",
+        [](void* context, std::string_view answer) {
+            static_cast<Repl*>(context)->take_role(answer);
+        },
+        this);
+}
+
+void Repl::take_role(std::string_view answer) {
+    constexpr std::string_view mark = "\nMode: ";
+    size_t at = answer.find(mark);
+    std::string role;
+    if (at != answer.npos)
+        role = answer.substr(at + mark.size(), answer.find('\n', at + 1) - at - mark.size());
+    if (role == role_) return;
+    role_ = std::move(role);
+    if (!typing_) return;
+    put("\r\033[K");
+    el_set(edit_, EL_REFRESH);
+}
+
+// What may follow, grey, behind what is typed: libedit does not know of it.
+void Repl::show_hint() {
+    const LineInfo* line = el_line(edit_);
+    if (!color_ || !begun_.empty() || line->cursor != line->lastchar) return;
+    std::string_view text(line->buffer, static_cast<size_t>(line->lastchar - line->buffer));
+    size_t used = prompt_width_ + text.size() + 1;
+    size_t width = terminal_width();
+    if (used >= width || text.find('\n') != text.npos) return;
+    std::string hint = hint_for(text, width - used);
+    if (hint.empty()) return;
+    put("\0337\033[90m" + hint + "\033[0m\0338");
+    hinting_ = true;
+}
+
+void Repl::hide_hint() {
+    if (std::exchange(hinting_, false)) put("\033[K");
+}
+
+void Repl::put(std::string_view text) {
+    fwrite(text.data(), 1, text.size(), stdout);
+    fflush(stdout);
 }
 
 // The next character, while the session lives on. 0: the end; -1: no more of this line.
 int Repl::next_char(wchar_t* out) {
+    show_hint();
     for (;;) {
         if (shell_.session().wait_input(STDIN_FILENO) == SyncClient::Wake::signal) {
             if (!interrupted_ && !ended_) continue;
+            hide_hint();
             errno = EINTR;
             return -1;
         }
         char byte = 0;
         ssize_t got = read(STDIN_FILENO, &byte, 1);
+        hide_hint();
         if (got == 0) return 0;
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return -1;
@@ -198,19 +281,19 @@ void Repl::on_signal(int signal) {
 // Takes the place of the line that is being typed, which then appears again below.
 void Repl::notice(std::string_view text) {
     std::string shown;
+    if (typing_) shown += "\r\033[K";
     if (!text.empty()) {
-        if (typing_) shown += "\r\033[K";
         if (color_) shown += "\033[33m";
         shown += text;
         if (color_) shown += "\033[0m";
         shown += "\n";
         shell_.flush();
-        fwrite(shown.data(), 1, shown.size(), stdout);
-        fflush(stdout);
-    } else if (typing_) {
-        fputs("\r\033[K", stdout);
-        fflush(stdout);
     }
+    put(shown);
+    if (!is_connected(shell_.session().state()))
+        role_.clear();
+    else if (role_.empty())
+        ask_role();
     if (typing_) el_set(edit_, EL_REFRESH);
 }
 
@@ -222,28 +305,15 @@ unsigned char Repl::complete() {
         return el_insertstr(edit_, found.insert.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
     }
     if (found.choices.size() < 2) return CC_ERROR;
-    show_choices(found.choices);
+    show_choices(found);
     return CC_REDISPLAY;
 }
 
-void Repl::show_choices(const std::vector<std::string>& choices) {
-    winsize size = {};
-    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-    size_t width = size.ws_col > 0 ? size.ws_col : 80;
-    size_t column = 0;
-    for (const std::string& choice : choices) column = std::max(column, choice.size() + 2);
-    size_t across = std::max<size_t>(width / column, 1);
-    std::string text = "\n";
-    for (size_t i = 0; i < choices.size() && i < choices_shown; ++i) {
-        text += choices[i];
-        if ((i + 1) % across == 0) text += "\n";
-        else text.append(column - choices[i].size(), ' ');
-    }
-    if (text.back() != '\n') text += "\n";
-    if (choices.size() > choices_shown)
-        text += "and " + std::to_string(choices.size() - choices_shown) + " more\n";
-    fwrite(text.data(), 1, text.size(), stdout);
-    fflush(stdout);
+void Repl::show_choices(const Completion& found) {
+    std::string text = "\n" + in_columns(found.choices, terminal_width());
+    if (found.count > found.choices.size())
+        text += "and " + std::to_string(found.count - found.choices.size()) + " more\n";
+    put(text);
 }
 
 }  // namespace

@@ -10,7 +10,9 @@
 #include <csignal>
 #include <cstdio>
 
+#include "cli/human.h"
 #include "cli/print.h"
+#include "cli/quantity.h"
 #include "cli/words.h"
 #include "cli/zkcli.h"
 
@@ -121,6 +123,7 @@ bool Shell::read_args(const Command& command, std::span<const std::string> words
         return false;
     }
     args = std::move(*read);
+    if (command.here && args.words.empty() && !directory_.empty()) args.words.emplace_back(".");
     if (zkcli() && args.words.size() > command.words_max)
         zkcli::drop_surplus(*this, command, args);
     if (args.words.size() < command.words_min) status = usage("too few arguments");
@@ -265,6 +268,10 @@ void Shell::err_line(std::string_view text) {
     fwrite(line.data(), 1, line.size(), stderr);
 }
 
+void Shell::out_stat(const Stat& stat) {
+    out(human() ? human_stat(stat, wall_clock_ms(), options_.color) : stat_text(stat));
+}
+
 void Shell::flush() {
     std::string_view rest = out_;
     while (!rest.empty() && !out_broken_) {
@@ -333,12 +340,23 @@ Status Shell::usage(std::string_view why) {
 
 void Shell::warn(std::string_view text) { complain(text, Status::ok); }
 
+std::string Shell::resolved(std::string_view path, bool prefix) const {
+    if (directory_.empty()) return std::string(path);
+    std::string made = path_from(directory_, path);
+    if (prefix && path.ends_with('/') && made != "/") made += '/';
+    return made;
+}
+
 void Shell::set_notice(void (*notice)(void* context, std::string_view text), void* context) {
     notice_ = notice;
     notice_context_ = context;
 }
 
 void Shell::on_watch(const WatcherEvent& event, int64_t zxid) {
+    if (listener_.on_watch != nullptr) {
+        listener_.on_watch(listener_.context, event, zxid);
+        return;
+    }
     if (!print_watches_) return;
     if (zkcli()) {
         tell_event(zkcli::event("SyncConnected", event_name(event.type), event.path, zxid));
@@ -373,6 +391,7 @@ void Shell::tell_event(std::string_view text) {
 void Shell::on_state(ClientState state) {
     bool was = std::exchange(was_connected_, was_connected_ || is_connected(state));
     if (state == ClientState::expired) session_lost_ = true;
+    if (listener_.on_state != nullptr) listener_.on_state(listener_.context, state);
     if (zkcli()) {
         if (print_watches_) tell_event(zkcli::state_event(state, was));
         return;

@@ -15,6 +15,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/version.h"
@@ -35,6 +36,13 @@ struct ShellOptions {
     bool json = false;        // what is shown, and what goes wrong, as JSON, a value a line
     bool zkcli = false;       // texts, streams and exit statuses are zkCli.sh's
     bool script = false;      // commands come from standard input, so data cannot
+};
+
+// Takes events and changes of state for a command that waits for them; events are not shown then.
+struct ShellListener {
+    void* context = nullptr;
+    void (*on_watch)(void* context, const WatcherEvent& event, int64_t zxid) = nullptr;
+    void (*on_state)(void* context, ClientState state) = nullptr;
 };
 
 class Shell {
@@ -60,6 +68,7 @@ public:
     SyncClient& session() { return session_; }
     bool human() const { return options_.human && !options_.json && !options_.zkcli; }
     bool json() const { return options_.json; }
+    bool color() const { return options_.color; }
     bool zkcli() const { return options_.zkcli; }
     bool scripted() const { return options_.script; }
     bool wants_quit() const { return quit_; }
@@ -67,6 +76,7 @@ public:
     // Where events and changes of state are told; by default events go to standard error. The REPL
     // puts them between the lines. An empty text: only the state has changed.
     void set_notice(void (*notice)(void* context, std::string_view text), void* context);
+    void set_listener(ShellListener listener) { listener_ = listener; }
     void flush();
 
     // For handlers.
@@ -79,6 +89,7 @@ public:
 
     void out(std::string_view data);
     void out_line(std::string_view data);
+    void out_stat(const Stat& stat);
     void out_line(const Json& value) { out_line(value.text()); }
     // To standard error, behind what was shown before. For zkCli.sh's sake: see warn and complain.
     void err_line(std::string_view text);
@@ -95,11 +106,22 @@ public:
     // Whose usage is shown next; the one before, to be put back.
     const Command* run_as(const Command* command) { return std::exchange(running_, command); }
 
-    std::string full(std::string_view path) const { return full_path(session_.chroot(), path); }
+    // A path as it was typed, from the root: `cd` has said what relative ones begin with, and . and
+    // .. are as in a shell, and a slash at the end goes. Before a `cd` it stays what it is, and
+    // paths have to begin with /. `prefix`: a number is put behind it, so its last slash stays.
+    std::string resolved(std::string_view path, bool prefix = false) const;
+    std::string full(std::string_view path, bool prefix = false) const {
+        return full_path(session_.chroot(), resolved(path, prefix));
+    }
     std::string_view local(std::string_view path) const {
         return local_path(session_.chroot(), path);
     }
 
+    const std::string& directory() const { return directory_; }
+    const std::string& last_directory() const { return last_directory_; }
+    void set_directory(std::string path) {
+        last_directory_ = std::exchange(directory_, std::move(path));
+    }
     Transaction& transaction() { return transaction_; }
     void quit() { quit_ = true; }
     void print_watches(bool on) { print_watches_ = on; }
@@ -135,12 +157,15 @@ private:
     std::string out_;
     bool out_broken_ = false;
     bool quit_ = false;
+    std::string directory_;       // what `cd` has said; "": nothing
+    std::string last_directory_;  // what it had said before
     bool print_watches_ = true;
     bool holds_ephemerals_ = false;
     bool was_connected_ = false;
     bool session_lost_ = false;  // and nobody was told yet
     void (*notice_)(void* context, std::string_view text) = nullptr;
     void* notice_context_ = nullptr;
+    ShellListener listener_;
 
     Transaction transaction_;
     const Command* running_ = nullptr;

@@ -164,11 +164,38 @@ constexpr std::array rows = {
              .value = "name",
              .help = "json, zkcli or plain",
              .set = set_style},
+    StartRow{.name = "man",
+             .value = "",
+             .help = "show the man page's source: zk-cli --man | man -l -",
+             .set = set_flag<&Start::man>},
+    StartRow{.name = "completion",
+             .value = "shell",
+             .help = "show what makes bash or zsh complete words: . <(zk-cli --completion bash)",
+             .set = [](Start& start, std::string_view value) -> Result<void> {
+                 start.completion = value;
+                 return {};
+             }},
+    StartRow{.name = "complete",
+             .value = "line",
+             .help = "for those: what the line's last word may become",
+             .set = [](Start& start, std::string_view value) -> Result<void> {
+                 start.complete = value;
+                 return {};
+             }},
     StartRow{.name = "help", .value = "", .help = "this text", .set = set_flag<&Start::help>},
     StartRow{.name = "version",
              .value = "",
              .help = "which version this is",
              .set = set_flag<&Start::version>},
+};
+
+constexpr std::array variables = {
+    StartVariable{.name = "ZK_SERVERS", .help = "stands in for --server where that is missing"},
+    StartVariable{.name = "ZK_AUTH", .help = "who you are: scheme:auth"},
+    StartVariable{.name = "ZK_AUTH_FILE", .help = "a file of such lines, as --auth-file"},
+    StartVariable{.name = "ZK_CLI_STYLE", .help = "json, zkcli or plain"},
+    StartVariable{.name = "ZK_CLI_CONFIG", .help = "in place of ~/.zk-cli: a line for each option"},
+    StartVariable{.name = "NO_COLOR", .help = "no colours, and no hints, on a terminal"},
 };
 
 const StartRow* find_row(std::string_view name) {
@@ -278,6 +305,15 @@ Result<Start> read_start(std::span<const char* const> arguments, const Surroundi
         static_cast<uint32_t>(std::clamp<size_t>(share_ms, 1, attempt_ms_max));
     return start;
 }
+
+std::vector<StartOption> start_options() {
+    std::vector<StartOption> all;
+    for (const StartRow& row : rows)
+        all.push_back({.name = row.name, .value = row.value, .help = row.help});
+    return all;
+}
+
+std::span<const StartVariable> start_variables() { return variables; }
 
 std::string start_help() {
     std::string text =

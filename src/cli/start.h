@@ -8,6 +8,7 @@
 
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,9 @@ struct Start {
     bool json = false;
     bool zkcli = false;
     bool help = false;
+    bool man = false;
+    std::string completion;                     // of this shell
+    std::optional<std::string> complete;        // this line
     bool version = false;
     int64_t deadline_ms = 0;           // 0: none
     std::vector<std::string> command;  // empty: the REPL, or lines from standard input
@@ -44,5 +48,18 @@ Surroundings surroundings_of_process();
 // Reads the config file, too, if there is one.
 Result<Start> read_start(std::span<const char* const> arguments, const Surroundings& around);
 std::string start_help();
+
+// For the man page.
+struct StartOption {
+    std::string_view name;
+    std::string_view value;  // what its value is called; empty: it takes none
+    std::string_view help;
+};
+std::vector<StartOption> start_options();
+struct StartVariable {
+    std::string_view name;  // of the environment
+    std::string_view help;
+};
+std::span<const StartVariable> start_variables();
 
 }  // namespace zk

@@ -2,6 +2,8 @@
 
 #include "cli/words.h"
 
+#include <algorithm>
+
 namespace zk {
 
 namespace {
@@ -25,6 +27,7 @@ public:
     }
     size_t at() const { return at_; }
     char open_quote() const { return quote_; }  // not closed at the end of the line; else 0
+    bool dangling() const { return dangling_; }   // the last character is a backslash
 
     std::string word() {
         std::string made;
@@ -33,7 +36,7 @@ public:
             if (c == '\'') single_quoted(made);
             else if (c == '"') double_quoted(made);
             else if (c == '\\' && at_ < line_.size()) made += line_[at_++];
-            else made += c;
+            else made += c, dangling_ = c == '\\';
         }
         return made;
     }
@@ -80,6 +83,7 @@ private:
     std::string_view line_;
     size_t at_ = 0;
     char quote_ = 0;
+    bool dangling_ = false;
 };
 
 }  // namespace
@@ -97,6 +101,42 @@ bool is_idle_line(std::string_view line) {
     for (char c : line)
         if (!is_blank(c)) return c == '#';
     return true;
+}
+
+std::string escaped(std::string_view name) {
+    std::string made;
+    for (char c : name) {
+        if (c == ' ' || c == '\t' || c == '\\' || c == '\'' || c == '"') made += '\\';
+        made += c;
+    }
+    return made;
+}
+
+bool goes_on(std::string& line) {
+    if (is_idle_line(line)) return false;
+    Splitter splitter(line);
+    while (splitter.skip_blanks()) splitter.word();
+    if (splitter.open_quote() != 0) line += '\n';
+    else if (splitter.dangling() && line.back() == '\\') line.pop_back();
+    else return false;
+    return true;
+}
+
+std::string path_from(std::string_view directory, std::string_view path) {
+    if (path.empty()) return "";
+    std::string whole;
+    if (path.front() != '/') whole.append(directory).append("/");
+    whole += path;
+    std::string made;
+    for (size_t at = 0; at < whole.size();) {
+        size_t end = std::min(whole.find('/', at), whole.size());
+        std::string_view part = std::string_view(whole).substr(at, end - at);
+        at = end + 1;
+        if (part.empty() || part == ".") continue;
+        if (part != "..") made.append("/").append(part);
+        else if (size_t last = made.rfind('/'); last != made.npos) made.resize(last);
+    }
+    return made.empty() ? "/" : made;
 }
 
 Typing words_typed(std::string_view line) {

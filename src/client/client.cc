@@ -82,6 +82,7 @@ void Client::end_request(OnReply done) {
     next_xid_ = next_xid_ == INT32_MAX ? 1 : next_xid_ + 1;
     if (options_.keep_watches) row.watched = note_asked();
     pending_.push(row);
+    if (!probe_.out) begin_probe(row.xid);
     if (shook_hands_) {
         if (uv_is_active(reinterpret_cast<uv_handle_t*>(&flush_)) == 0)
             uv_prepare_start(&flush_, on_prepare);
@@ -198,6 +199,7 @@ void Client::send_handshake() {
                                  .read_only = options_.read_only});
     end_frame(hello, frame);
     link_->send(hello);
+    probe_ = {.out = true, .xid = 0, .sent_at_ms = now_ms()};
 }
 
 void Client::take_handshake(Bytes frame) {
@@ -223,6 +225,7 @@ void Client::take_handshake(Bytes frame) {
 void Client::connection_up(bool read_only) {
     shook_hands_ = true;
     failures_ = 0;
+    end_probe(0);
     heard_at_ms_ = sent_at_ms_ = now_ms();
     Buffer first;
     for (const Auth& auth : auths_) ask_auth(auth, first);
@@ -240,6 +243,7 @@ void Client::cut_link() {
     if (link_ != nullptr) link_->close();
     link_ = nullptr;
     shook_hands_ = false;
+    probe_.out = false;
 }
 
 void Client::connection_lost(std::string why) {
@@ -308,7 +312,7 @@ bool Client::take_frame(Bytes frame) {
     }
     switch (header.xid) {
     case xid_notification: take_event(header, in.rest()); return shook_hands_;
-    case xid_ping: return true;
+    case xid_ping: end_probe(xid_ping); return true;
     case xid_set_watches: return true;
     case xid_auth: take_auth_reply(header); return shook_hands_;
     default: return take_reply(header, in.rest());
@@ -321,6 +325,7 @@ bool Client::take_reply(const ReplyHeader& header, Bytes body) {
         return false;
     }
     Pending request = pending_.pop();
+    end_probe(request.xid);
     if (header.zxid > 0) last_zxid_ = header.zxid;
     if (request.watched) note_watch(header.err);
     if (request.done.run != nullptr)
@@ -367,10 +372,28 @@ void Client::take_auth_reply(const ReplyHeader& header) {
 
 // -- time ----------------------------------------------------------------------------------------
 
-uint64_t Client::silence_max_ms() const { return static_cast<uint64_t>(timeout_ms_) * 2 / 3; }
+uint64_t Client::silence_max_ms() const {
+    return static_cast<uint64_t>(timeout_ms_) * 2 / (watchful_ ? 6 : 3);
+}
 
 uint64_t Client::ping_after_ms() const {
-    return std::min(static_cast<uint64_t>(timeout_ms_) / 3, ping_ms_max);
+    return std::min(static_cast<uint64_t>(timeout_ms_) / (watchful_ ? 6 : 3), ping_ms_max);
+}
+
+void Client::watchful(bool on) {
+    watchful_ = on;
+    if (!closing_) arm_timer();
+}
+
+// One probe at a time is enough; what is said of it may be early, never late.
+void Client::begin_probe(int32_t xid) {
+    probe_ = {.out = true, .xid = xid, .sent_at_ms = now_ms()};
+}
+
+void Client::end_probe(int32_t xid) {
+    if (!probe_.out || probe_.xid != xid) return;
+    probe_.out = false;
+    renewed_at_ms_ = std::max(renewed_at_ms_, probe_.sent_at_ms);
 }
 
 void Client::arm_timer() {
@@ -412,6 +435,7 @@ void Client::on_timer() {
         size_t frame = begin_frame(out_);
         write_request_header(out_, xid_ping, Op::ping);
         end_frame(out_, frame);
+        if (!probe_.out) begin_probe(xid_ping);
         flush();
     }
     if (!closing_) arm_timer();

@@ -63,6 +63,13 @@ public:
     // Gives the connection up: requests under way fail, and the session goes to the next server.
     void reconnect();
 
+    // From now on it pings twice as often and gives a silent connection up after half the time, so
+    // that most of the session timeout is left to find another server: for who holds a lock.
+    void watchful(bool on);
+    // When the youngest request was sent that the server has answered, by the loop's clock. The
+    // server cannot expire the session earlier than one session timeout after that.
+    uint64_t renewed_at_ms() const { return renewed_at_ms_; }
+
     ClientState state() const { return state_; }
     int64_t session() const { return session_; }
     const std::string& password() const { return password_; }
@@ -112,6 +119,8 @@ private:
     bool note_asked();
     void note_watch(Err err);
     void ask_auth(const Auth& auth, Buffer& out);
+    void begin_probe(int32_t xid);
+    void end_probe(int32_t xid);
 
     // Time.
     static void on_prepare(uv_prepare_t* handle);
@@ -163,6 +172,15 @@ private:
     uint64_t give_up_at_ms_ = 0; // the attempt or the close under way
     uint64_t sent_at_ms_ = 0;
     uint64_t heard_at_ms_ = 0;
+
+    struct Probe {  // a request whose answer will prove the session alive when it was sent
+        bool out = false;
+        int32_t xid = 0;
+        uint64_t sent_at_ms = 0;
+    };
+    Probe probe_;
+    uint64_t renewed_at_ms_ = 0;
+    bool watchful_ = false;
 };
 
 }  // namespace zk

@@ -7,6 +7,7 @@ namespace zk {
 namespace {
 
 constexpr size_t read_size_max = 256 * 1024;
+constexpr size_t kept_bytes_max = 4 * read_size_max;  // of room, once a large reply is through
 
 Link* link_of(void* data) { return static_cast<Link*>(data); }
 
@@ -144,6 +145,7 @@ void Link::on_connected(uv_connect_t* request, int status) {
 
 void Link::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
     Link* link = link_of(handle->data);
+    if (link->in_.empty() && link->in_.capacity() > kept_bytes_max) link->in_.reset();
     size_t have = link->in_.size();
     size_t want = link->read_size_;
     if (link->expected_ > have + want) want = link->expected_ - have;

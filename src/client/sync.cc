@@ -5,10 +5,12 @@
 #include <poll.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <csignal>
 #include <list>
 
 #include "client/client.h"
+#include "client/word.h"
 
 namespace zk {
 
@@ -16,8 +18,10 @@ struct SyncClient::Inside {
     struct Signal {
         uv_signal_t handle;
         Inside* inside;
-        void (*on_signal)(void* context, int signal);
+        OnSignal on_signal;
         void* context;
+        size_t number;
+        bool closed;
     };
 
     uv_loop_t loop = {};
@@ -25,10 +29,16 @@ struct SyncClient::Inside {
     std::list<Signal> signals;
     SyncOptions options;
     std::unique_ptr<Client> client;
+    std::unique_ptr<Word> word;
     bool client_closed = false;
     bool was_connected = false;  // once, by this or an earlier session
     bool signalled = false;
     bool interrupted = false;
+    bool news = false;
+    bool watchful = false;
+    size_t signals_caught = 0;
+    uint64_t renewed_seen_ms = 0;
+    Limit limit;
     std::string trouble;
     std::string why_not;
 
@@ -47,6 +57,8 @@ struct SyncClient::Inside {
     Err unsent() const;
     template <typename Done>
     void run_until(Done done, uint64_t deadline_ms);
+    bool at_limit() const;
+    bool renewed() const { return client != nullptr && client->renewed_at_ms() > renewed_seen_ms; }
     OnReply expect_reply();
     uint64_t now_ms() const { return uv_now(&loop); }
     uint64_t deadline_ms() {
@@ -74,13 +86,16 @@ void SyncClient::Inside::start_client() {
     made.events.context = this;
     made.events.on_state = [](void* context, ClientState state) {
         auto* inside = static_cast<Inside*>(context);
+        inside->news = true;
         if (state == ClientState::closed) inside->client_closed = true;
         if (is_connected(state)) inside->was_connected = true;
         const ClientEvents& outer = inside->options.client.events;
         if (outer.on_state != nullptr) outer.on_state(outer.context, state);
     };
     made.events.on_watch = [](void* context, const WatcherEvent& event, int64_t zxid) {
-        const ClientEvents& outer = static_cast<Inside*>(context)->options.client.events;
+        auto* inside = static_cast<Inside*>(context);
+        inside->news = true;
+        const ClientEvents& outer = inside->options.client.events;
         if (outer.on_watch != nullptr) outer.on_watch(outer.context, event, zxid);
     };
     made.events.on_trouble = [](void* context, std::string_view why) {
@@ -88,6 +103,7 @@ void SyncClient::Inside::start_client() {
     };
     client_closed = false;
     client = std::make_unique<Client>(&loop, std::move(made));
+    if (watchful) client->watchful(true);
     for (const Identification& auth : auths)
         client->add_auth(auth.scheme, as_bytes(auth.auth), OnReply());
 }
@@ -107,12 +123,22 @@ bool SyncClient::Inside::usable() const {
 template <typename Done>
 void SyncClient::Inside::run_until(Done done, uint64_t deadline_ms) {
     interrupted = false;
+    deadline_ms = std::min(deadline_ms, limit.deadline_ms);
     if (deadline_ms != no_deadline) {
         uint64_t wait = deadline_ms > now_ms() ? deadline_ms - now_ms() : 0;
         uv_timer_start(&alarm, [](uv_timer_t*) {}, wait, 0);
     }
-    while (!done() && !interrupted && now_ms() < deadline_ms) uv_run(&loop, UV_RUN_ONCE);
+    while (!done() && !interrupted && now_ms() < deadline_ms) {
+        if (at_limit()) interrupted = true;
+        else uv_run(&loop, UV_RUN_ONCE);
+    }
+    if (!done() && at_limit()) interrupted = true;
     if (deadline_ms != no_deadline) uv_timer_stop(&alarm);
+}
+
+bool SyncClient::Inside::at_limit() const {
+    if (now_ms() >= limit.deadline_ms) return true;
+    return limit.ended != nullptr && limit.ended(limit.context);
 }
 
 // -- waiting -------------------------------------------------------------------------------------
@@ -127,8 +153,11 @@ SyncClient::SyncClient(SyncOptions options) : in_(std::make_unique<Inside>()) {
 
 SyncClient::~SyncClient() {
     Inside& in = *in_;
+    in.word.reset();
     in.end_client(Inside::End::abandon);
-    for (Inside::Signal& each : in.signals) close_handle(each.handle);
+    for (Inside::Signal& each : in.signals)
+        if (uv_is_closing(reinterpret_cast<uv_handle_t*>(&each.handle)) == 0)
+            close_handle(each.handle);
     uv_unref(reinterpret_cast<uv_handle_t*>(&in.alarm));
     in.run_until([&] { return uv_loop_alive(&in.loop) == 0; }, in.now_ms() + lookup_ms_max);
     if (uv_loop_alive(&in.loop) != 0) {
@@ -226,9 +255,11 @@ void SyncClient::send(const Call& call, OnReply done) {
 }
 
 bool SyncClient::drain(size_t outstanding_max) {
-    in_->run_until([&] { return outstanding() <= outstanding_max; }, no_deadline);
     if (outstanding() <= outstanding_max) return true;
-    in_->client->reconnect();
+    in_->run_until([&] { return outstanding() <= outstanding_max; }, no_deadline);
+    // Also where the replies came together with the signal: whoever pressed Ctrl-C meant it.
+    if (!in_->interrupted) return true;
+    if (in_->client != nullptr) in_->client->reconnect();
     return false;
 }
 
@@ -237,6 +268,7 @@ bool SyncClient::drain(size_t outstanding_max) {
 SyncClient::Wake SyncClient::wait_input(int fd) {
     Inside& in = *in_;
     in.signalled = false;
+    in.interrupted = false;
     for (;;) {
         uv_run(&in.loop, UV_RUN_NOWAIT);
         if (in.signalled) return Wake::signal;
@@ -250,14 +282,37 @@ SyncClient::Wake SyncClient::wait_input(int fd) {
     }
 }
 
-void SyncClient::poll() { uv_run(&in_->loop, UV_RUN_NOWAIT); }
+SyncClient::Wake SyncClient::wait(uint64_t deadline_ms) {
+    Inside& in = *in_;
+    uv_update_time(&in.loop);
+    in.run_until([&] { return in.news || in.signalled || in.renewed(); }, deadline_ms);
+    if (in.renewed()) in.renewed_seen_ms = in.client->renewed_at_ms();
+    else if (!in.news && !in.signalled) return Wake::deadline;
+    in.news = false;
+    return std::exchange(in.signalled, false) ? Wake::signal : Wake::news;
+}
 
-void SyncClient::catch_signal(int signal, void (*on_signal)(void* context, int signal),
-                              void* context) {
+void SyncClient::wake() { in_->news = true; }
+
+void SyncClient::set_limit(Limit limit) { in_->limit = limit; }
+
+bool SyncClient::poll() {
+    in_->interrupted = false;
+    uv_run(&in_->loop, UV_RUN_NOWAIT);
+    return !in_->interrupted;
+}
+
+bool SyncClient::interrupted() const { return in_->interrupted; }
+
+size_t SyncClient::catch_signal(int signal, OnSignal on_signal, void* context) {
+    // Those that were forgotten and that libuv has let go of meanwhile.
+    in_->signals.remove_if([](const Inside::Signal& each) { return each.closed; });
     Inside::Signal& made = in_->signals.emplace_back();
     made.inside = in_.get();
     made.on_signal = on_signal;
     made.context = context;
+    made.number = ++in_->signals_caught;
+    made.closed = false;
     uv_signal_init(&in_->loop, &made.handle);
     made.handle.data = &made;
     auto caught = [](uv_signal_t* handle, int number) {
@@ -267,9 +322,26 @@ void SyncClient::catch_signal(int signal, void (*on_signal)(void* context, int s
         of->on_signal(of->context, number);
     };
     uv_signal_start(&made.handle, caught, signal);
+    return made.number;
+}
+
+void SyncClient::forget_signal(size_t caught) {
+    auto on_closed = [](uv_handle_t* handle) {
+        static_cast<Inside::Signal*>(handle->data)->closed = true;
+    };
+    for (Inside::Signal& each : in_->signals)
+        if (each.number == caught)
+            uv_close(reinterpret_cast<uv_handle_t*>(&each.handle), on_closed);
 }
 
 // -- ends ----------------------------------------------------------------------------------------
+
+void SyncClient::ask_word(std::string_view word,
+                          void (*done)(void* context, std::string_view answer), void* context) {
+    Result<ConnectString> at = parse_connect_string(server());
+    ASSERT(at.has_value());
+    in_->word = std::make_unique<Word>(&in_->loop, at->servers.front(), word, done, context);
+}
 
 void SyncClient::close(bool wait) {
     in_->end_client(wait ? Inside::End::wait : Inside::End::hurry);
@@ -280,6 +352,19 @@ void SyncClient::use_servers(std::vector<ServerName> servers, std::string chroot
     in_->options.client.servers = std::move(servers);
     in_->options.client.chroot = std::move(chroot);
     in_->was_connected = false;
+}
+
+std::unique_ptr<SyncClient> SyncClient::another(std::vector<ServerName> servers) const {
+    SyncOptions options = in_->options;
+    options.client.servers = std::move(servers);
+    options.client.chroot.clear();
+    options.client.events = {};
+    auto made = std::make_unique<SyncClient>(std::move(options));
+    made->in_->auths = in_->auths;
+    for (const Inside::Signal& each : in_->signals)
+        if (each.handle.signum == SIGINT || each.handle.signum == SIGALRM)
+            made->catch_signal(each.handle.signum, [](void*, int) {}, nullptr);
+    return made;
 }
 
 ClientState SyncClient::state() const {
@@ -300,6 +385,25 @@ std::string SyncClient::servers() const {
     for (const ServerName& server : in_->options.client.servers)
         text += (text.empty() ? "" : ",") + to_text(server);
     return text + in_->options.client.chroot;
+}
+
+void SyncClient::watchful(bool on) {
+    in_->watchful = on;
+    if (in_->usable()) in_->client->watchful(on);
+}
+
+int32_t SyncClient::session_timeout_ms() const {
+    return in_->client == nullptr ? in_->options.client.session_timeout_ms
+                                  : in_->client->session_timeout_ms();
+}
+
+uint64_t SyncClient::now_ms() const {
+    uv_update_time(&in_->loop);
+    return in_->now_ms();
+}
+
+uint64_t SyncClient::renewed_ms() const {
+    return in_->client == nullptr ? 0 : in_->client->renewed_at_ms();
 }
 
 const std::string& SyncClient::chroot() const { return in_->options.client.chroot; }

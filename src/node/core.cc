@@ -64,6 +64,8 @@ Result<void> Core::start() {
                                                 "with, as --force-new-ensemble wants it"};
     } else if (several()) {
         start_blank();
+        // Whoever connects before it has joined may be served when it has.
+        next_attach_ = first_sequence() << 32 | 1;
         open_links();
         metrics_.lookings = 1;
         start_alone();

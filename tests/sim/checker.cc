@@ -114,15 +114,27 @@ void Checker::arrived(Link& link) {
         ends.pop_front();
         whole = true;
     }
-    if (!whole) return;
-    int64_t session = connection->session;
-    if (session == 0 && connection->asked.session != 0 && connection->may_connect) {
-        auto known = heard_.find(connection->asked.session);
-        bool mine = known != heard_.end() &&
-                    known->second.password == connection->asked_password;
-        if (mine) session = connection->asked.session;
-    }
-    if (session != 0 && !connection->closed) heard(session, link.node());
+    int64_t session = session_of(*connection);
+    if (whole && session != 0) heard(session, link.node());
+}
+
+// Unless the connection broke first: then nobody can read it any more.
+void Checker::unread(Link& link) {
+    Connection* connection = find(link);
+    int64_t session = connection == nullptr ? 0 : session_of(*connection);
+    if (session == 0) return;
+    Heard& of = heard_[session];
+    of.excused_until_us = queue_.now_us() + of.timeout_us + excuse_us;
+}
+
+// Whom its requests keep alive; 0: nobody.
+int64_t Checker::session_of(const Connection& connection) const {
+    if (connection.closed || connection.raw) return 0;
+    if (connection.session != 0 || connection.asked.session == 0 || !connection.may_connect)
+        return connection.session;
+    auto known = heard_.find(connection.asked.session);
+    bool mine = known != heard_.end() && known->second.password == connection.asked_password;
+    return mine ? connection.asked.session : 0;
 }
 
 void Checker::heard(int64_t session, uint32_t node) {

@@ -109,6 +109,7 @@ public:
     // What the network and the truth tell.
     void accepted(Link& link);
     void arrived(Link& link);
+    void unread(Link& link);
     void sent(Link& link, Bytes bytes);
     void server_closed(Link& link);
     void entry(Logged& logged);
@@ -162,6 +163,7 @@ private:
 
     void fail(const Connection& connection, const char* what, const std::string& more = "");
     Connection* find(const Link& link);
+    int64_t session_of(const Connection& connection) const;
     void heard(int64_t session, uint32_t node);
     bool advance(Site& site, uint64_t zxid);
     std::string expiry(const Entry& entry);

@@ -216,6 +216,7 @@ void Network::break_end(Link& link, int at) {
     end.outbox.clear();
     if (end.process != nullptr) {
         end.reset = true;
+        if (!link.peer && !end.inbox.empty() && on_unread) on_unread(link);
         return wake(end);
     }
     end.there = false;

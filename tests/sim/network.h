@@ -134,6 +134,7 @@ public:
     // leave it, and of the end there.
     std::function<void(Link&)> on_accepted;
     std::function<void(Link&)> on_arrival;
+    std::function<void(Link& link)> on_unread;   // what came is lost, as the link breaks
     std::function<void(Link&, Bytes)> on_sent;
     std::function<void(Link&)> on_server_closed;
 

@@ -37,6 +37,7 @@ World::World(uint64_t seed, const Shape& shape, Story& story)
     truth_.on_majority = [this](const Logged& logged) { return on_majority(logged); };
     network_.on_accepted = [this](Link& link) { checker_.accepted(link); };
     network_.on_arrival = [this](Link& link) { checker_.arrived(link); };
+    network_.on_unread = [this](Link& link) { checker_.unread(link); };
     network_.on_sent = [this](Link& link, Bytes bytes) { checker_.sent(link, bytes); };
     network_.on_server_closed = [this](Link& link) { checker_.server_closed(link); };
     add_machines();

@@ -1,0 +1,58 @@
+// cli_complete_test.cc -- what a line being typed may become, as far as no server is needed.
+
+#include <doctest/doctest.h>
+
+#include "cli/complete.h"
+#include "cli/words.h"
+
+using namespace zk;
+
+TEST_CASE("a hint names what is still to come") {
+    CHECK(hint_for("set", 80) == "");
+    CHECK(hint_for("set ", 80) == "[-s] [-v version] [-b] path data");
+    CHECK(hint_for("set /a", 80) == " data");
+    CHECK(hint_for("set /a ", 80) == "data");
+    CHECK(hint_for("set -s /a ", 80) == "data");
+    CHECK(hint_for("set /a b", 80) == "");
+    CHECK(hint_for("nonsense ", 80) == "");
+    // Where there is no room for the options, the words alone.
+    CHECK(hint_for("set ", 20) == "path data");
+    CHECK(hint_for("set ", 5) == "");
+}
+
+TEST_CASE("of many names what all share is inserted, and the first are shown") {
+    std::vector<std::string> names;
+    for (int i = 0; i < 1000; ++i) names.push_back("n ode-" + std::to_string(10000 - i));
+    std::vector<std::string_view> views(names.begin(), names.end());
+    Completion found = complete_paths("n", views);
+    CHECK(found.insert == "\\ ode-");
+    CHECK(found.count == 1000);
+    REQUIRE(found.choices.size() == choices_max);
+    CHECK(found.choices.front() == "n\\ ode-10000");
+    CHECK(found.choices.back() == "n\\ ode-9199");
+    std::vector<std::string_view> none;
+    CHECK(complete_paths("n", none).count == 0);
+}
+
+TEST_CASE("a path is seen from where one is") {
+    CHECK(path_from("/a/b", "c") == "/a/b/c");
+    CHECK(path_from("/a/b", "..") == "/a");
+    CHECK(path_from("/a/b", "../..") == "/");
+    CHECK(path_from("/a/b", "../../..") == "/");
+    CHECK(path_from("/a/b", "./c/../d/") == "/a/b/d");
+    CHECK(path_from("/a/b", "/x//y") == "/x/y");
+    CHECK(path_from("/", ".") == "/");
+    CHECK(path_from("/", "..a") == "/..a");
+    CHECK(path_from("/a", "") == "");
+}
+
+TEST_CASE("a command goes on where a quote is open, or behind a backslash") {
+    auto on = [](std::string line, const char* then) { return goes_on(line) && line == then; };
+    CHECK(on("set /a 'x", "set /a 'x\n"));
+    CHECK(on("set /a \"x", "set /a \"x\n"));
+    CHECK(on("set /a \\", "set /a "));
+    CHECK_FALSE(on("set /a x", ""));
+    CHECK_FALSE(on("set /a \\\\", ""));
+    CHECK_FALSE(on("set /a 'x\\'", ""));
+    CHECK_FALSE(on("# it's nothing", ""));
+}
