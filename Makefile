@@ -173,7 +173,7 @@ interop: binaries  ## kazoo, the C client, zkCli.sh
 	@deps/install test && ZKD=$(where)/zkd tests/interop/run.sh
 cli-test: binaries  ## zk-cli as scripts and people use it
 	@export ZKD=$(where)/zkd ZK_CLI=$(where)/zk-cli; \
-	 tests/cli/run.sh && tests/cli/scripts.sh && tests/cli/golden.sh
+	 tests/cli/run.sh && tests/cli/scripts.sh && tests/cli/trees.sh && tests/cli/golden.sh
 crash: binaries  ## kill -9 under load: ROUNDS=n, SEED=k
 	@tests/chaos/crash.py --zkd $(where)/zkd --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 hostile: binaries  ## what a port on the Internet gets

@@ -82,6 +82,7 @@ private:
     Journal journal_;             // all that was read, for mv
     size_t left_out_ = 0;         // ephemerals
     std::string first_left_out_;
+    std::string hidden_;  // the first with an ACL that is not known
     Progress progress_;
 };
 
@@ -113,6 +114,7 @@ bool Copy::take(Found& found) {
         if (left_out_++ == 0) first_left_out_ = found.path;
         return false;
     }
+    if (!no_acl_ && hidden_.empty() && hides_digests(found.acls)) hidden_ = found.path;
     if (moves_) journal_.add(relative_path(from_, found.path), found.stat.version);
     progress_.add(found.data.size());
     return true;
@@ -140,6 +142,11 @@ Status Copy::run(const Args& args) {
                                    "was done (--ephemerals makes it persistent)",
                                    Status::failed, shown(found.path));
         if (!take(found)) continue;
+        if (!hidden_.empty()) {
+            Status status = tell_hidden(shell_, hidden_);
+            shell_.warn("nothing was done");
+            return status;
+        }
         read_.push_back(copy_of(found));
         bytes_ += read_.back().data.size() + read_.back().acls.size() + 3 * found.path.size();
         if (read_.size() > small_znodes_max || bytes_ > small_bytes_max) small = false;
@@ -153,8 +160,9 @@ Status Copy::run(const Args& args) {
     }
     if (step == Walk::Step::failed) return end_of_walk(shell_, walk, step, from_);
     if (step == Walk::Step::end && read_.empty())
-        return shell_.complain(shown(from_) + " is ephemeral (--ephemerals makes a persistent copy)",
-                               Status::failed, shown(from_));
+        return shell_.complain(
+            shown(from_) + " is ephemeral (--ephemerals makes a persistent copy)", Status::failed,
+            shown(from_));
     if (small && step == Walk::Step::end) status = write_at_once();
     else status = write_streaming(walk, found, step);
     if (status != Status::ok) return status;
@@ -202,13 +210,16 @@ Status Copy::write_streaming(Walk& walk, Found& found, Walk::Step& step) {
     read_.clear();
     if (step == Walk::Step::found)
         while ((step = walk.next(found)) == Walk::Step::found) {
-            if (take(found) && !bulk.add(copy_of(found))) return tell_copied(bulk);
+            if (!take(found)) continue;
+            if (!hidden_.empty()) break;
+            if (!bulk.add(copy_of(found))) return tell_copied(bulk);
         }
     if (!bulk.finish()) return tell_copied(bulk);
     if (step == Walk::Step::end && walk.denied() == 0 && (!moves_ || left_out_ == 0))
         return moves_ ? delete_source() : Status::ok;
     Status status = Status::failed;
-    if (step == Walk::Step::failed || walk.denied() > 0)
+    if (!hidden_.empty()) status = tell_hidden(shell_, hidden_);
+    else if (step == Walk::Step::failed || walk.denied() > 0)
         status = end_of_walk(shell_, walk, step, from_);
     else shell_.complain(shown(first_left_out_) + " is ephemeral and cannot be moved", status);
     shell_.warn("the copy at " + shown(to_) + " is not whole" +

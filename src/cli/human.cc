@@ -36,13 +36,7 @@ std::string moment(int64_t wall_ms, int64_t now_ms) {
 
 std::string owner(const Stat& stat) {
     std::string text = hex(stat.ephemeral_owner);
-    switch (kind_of(stat)) {
-    case Kind::persistent: return text;
-    case Kind::ephemeral: return text + " (ephemeral)";
-    case Kind::container: return text + " (container)";
-    case Kind::ttl: return text + " (gone " + age_text(ttl_ms_of(stat)) + " after its last change)";
-    }
-    return text;
+    return kind_of(stat) == Kind::ephemeral ? text + " (ephemeral)" : text;
 }
 
 // Characters, of UTF-8.

@@ -186,6 +186,13 @@ Status end_of_walk(Shell& shell, const Walk& walk, Walk::Step step, const std::s
     return tell_denied(shell, walk);
 }
 
+Status tell_hidden(Shell& shell, const std::string& path) {
+    std::string shown(shell.local(path));
+    return shell.complain("the server hides digests in the ACL of " + shown +
+                              " from whom it does not allow to change it (addauth, or --no-acl)",
+                          Status::no_auth, shown);
+}
+
 Status tell_denied(Shell& shell, const Walk& walk) {
     if (walk.denied() == 0) return Status::ok;
     std::string text = "Insufficient permission : " + std::string(shell.local(walk.first_denied()));

@@ -36,6 +36,8 @@ Status read_count_option(Shell& shell, const Args& args, std::string_view name, 
 // What became of a walk that gives no more: told on standard error where it is not all of it.
 Status end_of_walk(Shell& shell, const Walk& walk, Walk::Step step, const std::string& root);
 Status tell_denied(Shell& shell, const Walk& walk);
+// Of a copy that would not have the ACLs of `path`, since the server does not tell all of them.
+Status tell_hidden(Shell& shell, const std::string& path);
 // What a walk of this path leaves out of copies and exports: the server's own znodes.
 inline std::string system_below(std::string_view full_path) {
     return full_path == "/" ? "/zookeeper" : "";
