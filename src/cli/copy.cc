@@ -65,7 +65,7 @@ private:
     Status write_streaming(Walk& walk, Found& found, Walk::Step& step);
     Status delete_source();
     Status tell_deletes(Err err, std::string_view path, size_t deleted);
-    Status tell_copied(const Bulk& bulk);
+    Status tell_copied(const Bulk& bulk, Err err);
     Status done();
     bool take(Found& found);  // false: it is left out
     std::string shown(std::string_view full) const { return std::string(shell_.local(full)); }
@@ -192,8 +192,9 @@ Status Copy::write_at_once() {
     return status;
 }
 
-Status Copy::tell_copied(const Bulk& bulk) {
-    Status status = shell_.fail(bulk.err(), shown(bulk.path()));
+Status Copy::tell_copied(const Bulk& bulk, Err err) {
+    progress_.clear();
+    Status status = shell_.fail(err, shown(bulk.path()));
     std::string text = "the copy at " + shown(to_) + " is not whole: " + grouped(bulk.created());
     text += " znodes were created";
     if (bulk.unknown() > 0) text += ", and perhaps " + grouped(bulk.unknown()) + " more";
@@ -206,15 +207,17 @@ Status Copy::tell_copied(const Bulk& bulk) {
 Status Copy::write_streaming(Walk& walk, Found& found, Walk::Step& step) {
     Bulk bulk(shell_.session(), existing_);
     for (NewZnode& znode : read_)
-        if (!bulk.add(std::move(znode))) return tell_copied(bulk);
+        if (!bulk.add(std::move(znode))) return tell_copied(bulk, bulk.err());
     read_.clear();
     if (step == Walk::Step::found)
         while ((step = walk.next(found)) == Walk::Step::found) {
             if (!take(found)) continue;
             if (!hidden_.empty()) break;
-            if (!bulk.add(copy_of(found))) return tell_copied(bulk);
+            if (!bulk.add(copy_of(found))) return tell_copied(bulk, bulk.err());
         }
-    if (!bulk.finish()) return tell_copied(bulk);
+    bool interrupted = step == Walk::Step::failed && walk.err() == Err::request_timeout;
+    if (!bulk.finish()) return tell_copied(bulk, interrupted ? walk.err() : bulk.err());
+    progress_.clear();
     if (step == Walk::Step::end && walk.denied() == 0 && (!moves_ || left_out_ == 0))
         return moves_ ? delete_source() : Status::ok;
     Status status = Status::failed;
@@ -262,6 +265,7 @@ Status Copy::delete_source() {
 }
 
 Status Copy::tell_deletes(Err err, std::string_view path, size_t deleted) {
+    progress_.clear();
     Status status = shell_.fail(err, shown(join_paths(from_, path)));
     shell_.warn("the copy at " + shown(to_) + " is whole; of " + shown(from_) + " " +
                 grouped(deleted) + " of " + grouped(journal_.size()) +
@@ -270,6 +274,7 @@ Status Copy::tell_deletes(Err err, std::string_view path, size_t deleted) {
 }
 
 Status Copy::done() {
+    progress_.clear();
     if (left_out_ > 0) {
         std::string text = shown(first_left_out_);
         if (left_out_ > 1) text += " and " + grouped(left_out_ - 1) + " more";

@@ -112,6 +112,7 @@ Status op_export(Shell& shell, const Args& args) {
         if (!sink.line(to_json(path, found, args.has("stats"), acls).text())) return broken();
         progress.add(found.data.size());
     }
+    progress.clear();
     Status status = end_of_walk(shell, walk, step, root);
     if (step == Walk::Step::failed) return status;
     if (!sink.finish()) return broken();
