@@ -83,7 +83,7 @@ say = @printf '%s %s\n' $(1) $(notdir $@)
 hint = '%s\n'
 endif
 
-.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test crash hostile readme bench fuzz format lint tidy \
+.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile readme bench fuzz format lint tidy \
         install uninstall clean help binaries always
 .DEFAULT_GOAL := all
 
@@ -150,11 +150,12 @@ $(BUILD)/unit_main.o:
 SEEDS ?= 2000
 OPS ?= 20000
 ROUNDS ?= 200
+RECIPE_SECONDS ?= 30
 FUZZ_SECONDS ?= 60
 where := $(abspath $(or $(OUT),.))
 
 test: binaries $(BUILD)/unit $(BUILD)/unit-tools $(BUILD)/sim $(BUILD)/explore  ## all tests; the last line is `N passed, N failed`
-	@BUILD=$(BUILD) ZKD_BIN=$(where) SEEDS=$(SEEDS) OPS=$(OPS) ROUNDS=$(ROUNDS) tests/run
+	@BUILD=$(BUILD) ZKD_BIN=$(where) SEEDS=$(SEEDS) OPS=$(OPS) ROUNDS=$(ROUNDS) RECIPE_SECONDS=$(RECIPE_SECONDS) tests/run
 unit: $(BUILD)/unit $(BUILD)/unit-tools  ## unit tests
 	@$(BUILD)/unit
 	@$(BUILD)/unit-tools
@@ -173,7 +174,10 @@ interop: binaries  ## kazoo, the C client, zkCli.sh
 	@deps/install test && ZKD=$(where)/zkd tests/interop/run.sh
 cli-test: binaries  ## zk-cli as scripts and people use it
 	@export ZKD=$(where)/zkd ZK_CLI=$(where)/zk-cli; \
-	 tests/cli/run.sh && tests/cli/scripts.sh && tests/cli/trees.sh && tests/cli/golden.sh
+	 tests/cli/run.sh && tests/cli/scripts.sh && tests/cli/golden.sh && tests/cli/outside.sh && \
+	 tests/cli/recipes.sh && tests/cli/trees.sh
+recipes: binaries  ## zk-cli's locks, elections and queues under attack: RECIPE_SECONDS=n, SEED=k
+	@ZKD=$(where)/zkd ZK_CLI=$(where)/zk-cli tests/chaos/recipes.py --seconds $(RECIPE_SECONDS) $(if $(SEED),--seed $(SEED))
 crash: binaries  ## kill -9 under load: ROUNDS=n, SEED=k
 	@tests/chaos/crash.py --zkd $(where)/zkd --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 hostile: binaries  ## what a port on the Internet gets

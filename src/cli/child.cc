@@ -69,14 +69,17 @@ Status status_of_wait(int how) {
 
 Child::~Child() {
     dismiss_warden();
-    if (pid_ == 0) return;
-    kill(target(), SIGKILL);
-    waitpid(pid_, nullptr, 0);
+    if (pid_ != 0) {
+        kill(target(), SIGKILL);
+        waitpid(pid_, nullptr, 0);
+    }
+    bury_warden();
 }
 
 Result<void> Child::start(const Plan& plan) {
     ASSERT(!plan.command.empty());
     ASSERT(pid_ == 0);
+    bury_warden();
     status_ = Status::failed;
     limits_ = {};
     own_group_ = isatty(STDIN_FILENO) == 0;
@@ -135,7 +138,8 @@ void Child::become(const Plan& plan, bool own_group, pid_t parent, int report) {
 bool Child::ended() {
     if (pid_ == 0) return false;
     siginfo_t found = {};
-    if (waitid(P_PID, static_cast<id_t>(pid_), &found, WEXITED | WNOHANG | WNOWAIT) != 0) return false;
+    auto pid = static_cast<id_t>(pid_);
+    if (waitid(P_PID, pid, &found, WEXITED | WNOHANG | WNOWAIT) != 0) return false;
     if (found.si_pid == 0) return false;
     // Who was told to end is to leave nobody behind who does not know.
     if (own_group_ && monotonic_ms() >= std::min(limits_.term_ms, limits_.kill_ms))
@@ -225,13 +229,14 @@ void Child::watch_over(int pipe, pid_t target) {
 
 void Child::dismiss_warden() {
     // Killed, not told: so nothing keeps us waiting, whatever state it is in.
-    if (warden_ > 0) {
-        kill(warden_, SIGKILL);
-        waitpid(warden_, nullptr, 0);
-    }
-    warden_ = 0;
+    if (warden_ > 0) kill(warden_, SIGKILL);
     if (pipe_ >= 0) close(pipe_);
     pipe_ = -1;
+}
+
+void Child::bury_warden() {
+    if (warden_ > 0) waitpid(warden_, nullptr, 0);
+    warden_ = 0;
 }
 
 }  // namespace zk

@@ -41,7 +41,7 @@ public:
     Child& operator=(const Child&) = delete;
     ~Child();  // kills what still runs
 
-    // The error is for people; `status` is then 127 (there is no such program) or 126.
+    // Requires: none is running. The error is for people; `status` is then 127 (there is no such program) or 126.
     Result<void> start(const Plan& plan);
     // Has it ended? Then `status` is its own: the exit status, or 128 and the signal.
     bool ended();
@@ -62,10 +62,11 @@ private:
     [[noreturn]] static void watch_over(int pipe, pid_t target);
     Result<void> post_warden();
     void dismiss_warden();
+    void bury_warden();
     pid_t target() const { return own_group_ ? -pid_ : pid_; }
 
     pid_t pid_ = 0;     // 0: none, or it has been collected
-    pid_t warden_ = 0;
+    pid_t warden_ = 0;  // buried late: whoever waits for what we hold shall not wait for that
     int pipe_ = -1;     // to the warden
     bool own_group_ = false;
     Limits limits_;

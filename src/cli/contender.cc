@@ -179,8 +179,7 @@ Status Contender::take_hold(bool& held) {
 void Contender::leave() {
     if (recipe_.session() == made_in_ && !guid_.empty()) {
         // Signals no longer count, but without a server the session has to expire by itself.
-        uint64_t timeout_ms = static_cast<uint64_t>(session_.session_timeout_ms());
-        recipe_.release(session_.now_ms() + timeout_ms);
+        recipe_.release_while_alive();
         Err err = name_.empty() ? find_own() : Err::ok;
         while (err == Err::ok || err == Err::connection_loss) {
             if (name_.empty() || recipe_.session() != made_in_) break;
@@ -200,7 +199,7 @@ Status Contender::run(const std::vector<std::string>& command, bool& lost) {
                         {"ZK_FENCE", std::to_string(fence_)},
                         {"ZK_SESSION", hex_text(made_in_)}};
     Held held{.path = path, .session = made_in_, .grace_ms = plan_.grace_ms};
-    return run_held(shell_, recipe_, held, plan, lost);
+    return run_held(shell_, recipe_, held, plan, child_, lost);
 }
 
 }  // namespace zk

@@ -61,6 +61,7 @@ private:
     int64_t made_in_ = 0;     // the session it belongs to
     int64_t fence_ = 0;       // its czxid, while it is held
     bool told_waiting_ = false;
+    Child child_;
 };
 
 }  // namespace zk

@@ -10,8 +10,8 @@ namespace {
 
 class Holder {
 public:
-    Holder(Shell& shell, Recipe& recipe, const Held& held)
-        : shell_(shell), recipe_(recipe), session_(shell.session()), held_(held) {
+    Holder(Shell& shell, Recipe& recipe, const Held& held, Child& child)
+        : shell_(shell), recipe_(recipe), session_(shell.session()), held_(held), child_(child) {
         recipe_.release();
         session_.watchful(true);
         told_at_ms_ = safe_until();
@@ -34,7 +34,7 @@ private:
     Recipe& recipe_;
     SyncClient& session_;
     const Held& held_;
-    Child child_;
+    Child& child_;
     uint64_t told_at_ms_ = 0;  // when the warden tells, or told, the command to stop
     bool deleted_ = false;
     bool lost_ = false;
@@ -88,8 +88,8 @@ bool Holder::gone() {
 }  // namespace
 
 Status run_held(Shell& shell, Recipe& recipe, const Held& held, const Child::Plan& plan,
-                bool& lost) {
-    Holder holder(shell, recipe, held);
+                Child& child, bool& lost) {
+    Holder holder(shell, recipe, held, child);
     Status status = holder.run(plan);
     lost = holder.lost();
     return status;

@@ -23,9 +23,9 @@ struct Held {
     uint64_t grace_ms = 0;  // from SIGTERM to SIGKILL, if there is time
 };
 
-// The command's status. `lost`: it was told to stop. Afterwards the recipe is released.
+// The command's status, run as `child`. `lost`: it was told to stop. Afterwards the recipe is released.
 Status run_held(Shell& shell, Recipe& recipe, const Held& held, const Child::Plan& plan,
-                bool& lost);
+                Child& child, bool& lost);
 
 inline constexpr uint64_t grace_ms_default = 5000;
 

@@ -35,8 +35,7 @@ std::string moment(int64_t wall_ms, int64_t now_ms) {
 }
 
 std::string owner(const Stat& stat) {
-    std::string text = hex(stat.ephemeral_owner);
-    return kind_of(stat) == Kind::ephemeral ? text + " (ephemeral)" : text;
+    return hex(stat.ephemeral_owner) + (stat.ephemeral_owner == 0 ? "" : " (ephemeral)");
 }
 
 // Characters, of UTF-8.

@@ -33,8 +33,9 @@ Recipe::Recipe(Shell& shell) : shell_(shell), session_(shell.session()) {
     listener.context = this;
     listener.on_watch = [](void* of, const WatcherEvent& event, int64_t zxid) {
         auto* recipe = static_cast<Recipe*>(of);
-        recipe->events_.push_back(
-            {.type = event.type, .path = std::string(event.path), .zxid = std::max<int64_t>(zxid, 0)});
+        recipe->events_.push_back({.type = event.type,
+                                   .path = std::string(event.path),
+                                   .zxid = std::max<int64_t>(zxid, 0)});
         recipe->stirred_ = true;
     };
     listener.on_state = [](void* of, ClientState state) {
@@ -105,6 +106,10 @@ Status Recipe::verdict() {
 void Recipe::release(uint64_t until_ms) {
     deadline_ms_ = never;
     session_.set_limit({.ended = nullptr, .context = nullptr, .deadline_ms = until_ms});
+}
+
+void Recipe::release_while_alive() {
+    release(session_.renewed_ms() + static_cast<uint64_t>(session_.session_timeout_ms()));
 }
 
 void Recipe::resume(uint64_t deadline_ms) {

@@ -51,6 +51,8 @@ public:
 
     // Signals and deadline no longer end calls and waits; with a time, that does.
     void release(uint64_t until_ms = never);
+    // For cleaning up: as long as there is something to clean up in this session.
+    void release_while_alive();
     // The reverse: from now on until `deadline_ms`.
     void resume(uint64_t deadline_ms);
     int signal() const { return signal_; }  // the last that came, or 0

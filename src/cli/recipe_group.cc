@@ -150,7 +150,8 @@ Err Membership::put() {
     std::string full = shell_.full(path_);
     shell_.hold_ephemerals();
     for (;;) {
-        Err err = recipe_.call(create_call(full, as_bytes(data_), CreateMode::ephemeral)).header.err;
+        Call create = create_call(full, as_bytes(data_), CreateMode::ephemeral);
+        Err err = recipe_.call(create).header.err;
         if (err == Err::connection_loss || err == Err::session_expired) continue;
         if (err == Err::no_node) {
             std::string group = path_.substr(0, path_.rfind('/'));
@@ -223,7 +224,7 @@ Status Membership::run(const std::vector<std::string>& command) {
 
 void Membership::leave() {
     recipe_.heed_children(false);
-    recipe_.release(session_.now_ms() + static_cast<uint64_t>(session_.session_timeout_ms()));
+    recipe_.release_while_alive();
     Err err = Err::connection_loss;
     while (err == Err::connection_loss && recipe_.session() == made_in_ && !deleted_)
         err = recipe_.call(call::remove(shell_.full(path_), -1)).header.err;
@@ -246,8 +247,7 @@ Status op_barrier(Shell& shell, const Args& args) {
     if (leave) return barrier.leave();
     Status status = barrier.enter(count);
     if (status != Status::ok) {
-        recipe.release(shell.session().now_ms() +
-                       static_cast<uint64_t>(shell.session().session_timeout_ms()));
+        recipe.release_while_alive();
         barrier.withdraw();
         return status;
     }
@@ -255,8 +255,7 @@ Status op_barrier(Shell& shell, const Args& args) {
     recipe.resume(Recipe::never);
     status = recipe.run({.command = args.command, .environment = {}, .input = -1});
     if (recipe.signal() != 0) {
-        recipe.release(shell.session().now_ms() +
-                       static_cast<uint64_t>(shell.session().session_timeout_ms()));
+        recipe.release_while_alive();
         barrier.withdraw();
         return status;
     }

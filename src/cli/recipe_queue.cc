@@ -191,8 +191,7 @@ Status Queue::pop_item(const Item& item, bool& done) {
         if (status != Status::ok) return status;
     }
     // What has been taken is taken to the end, whatever signal comes.
-    recipe_.release(shell_.session().now_ms() +
-                    static_cast<uint64_t>(shell_.session().session_timeout_ms()));
+    recipe_.release_while_alive();
     Err err = finish(item.name);
     if (err == Err::ok) return runs ? Status::ok : show(item.name, as_bytes(data));
     if (err == Err::no_node && !runs) {
@@ -202,7 +201,9 @@ Status Queue::pop_item(const Item& item, bool& done) {
     if (err == Err::no_node)
         return shell_.complain("the claim was lost: the item may be done a second time",
                                Status::expired, path_ + "/" + item.name);
-    return shell_.fail(err, path_ + "/" + item.name);
+    // Not even the service knows whether it was told.
+    return shell_.fail(err == Err::request_timeout ? Err::connection_loss : err,
+                       path_ + "/" + item.name);
 }
 
 Queue::Claim Queue::claim(const std::string& item, Status& status) {
@@ -242,7 +243,8 @@ Status Queue::run_with(const std::string& item, const std::string& data) {
     if (plan.input < 0)
         return shell_.complain("no file can be made for the command's input", Status::failed);
     bool lost = false;
-    Status status = run_held(shell_, recipe_, held, plan, lost);
+    Child child;
+    Status status = run_held(shell_, recipe_, held, plan, child, lost);
     close(plan.input);
     if (lost) return Status::expired;
     // A failure sets it free at once.
@@ -269,7 +271,8 @@ Err Queue::finish(const std::string& item) {
         if (err == Err::ok) return err;
         if (err == Err::no_node && !sent_before) return err;
         // After a lost reply: with the claim in a living session nobody else could have done it.
-        if (err == Err::no_node) return recipe_.session() == session ? Err::ok : Err::connection_loss;
+        if (err == Err::no_node)
+            return recipe_.session() == session ? Err::ok : Err::connection_loss;
         if (err == Err::session_expired) return sent_before ? Err::connection_loss : Err::no_node;
         if (err != Err::connection_loss) return err;
         sent_before = true;

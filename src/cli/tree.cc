@@ -164,7 +164,8 @@ Status op_count(Shell& shell, const Args& args) {
 
 Status tree_path(Shell& shell, const Args& args, size_t index, std::string& path) {
     shell.drain(0);  // what earlier lines show comes first
-    std::string_view word = index < args.words.size() ? args.word(index) : "/";
+    std::string_view here = shell.directory().empty() ? "/" : std::string_view(shell.directory());
+    std::string_view word = index < args.words.size() ? args.word(index) : here;
     if (Status bad = check_path(shell, word); bad != Status::ok) return bad;
     path = shell.full(word);
     return Status::ok;

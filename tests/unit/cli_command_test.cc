@@ -95,7 +95,7 @@ TEST_CASE("usage and help are derived from the row") {
     CHECK(help ==
           "delete [-v version] path\n"
           "    delete a znode that has no children\n"
-          "    -v version    only if this is the version\n"
+          "    -v version  only if this is the version\n"
           "  Examples:\n"
           "    delete -v 3 /config\n"
           "  With --json: path\n");

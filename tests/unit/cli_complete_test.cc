@@ -8,16 +8,16 @@
 using namespace zk;
 
 TEST_CASE("a hint names what is still to come") {
-    CHECK(hint_for("set", 80) == "");
-    CHECK(hint_for("set ", 80) == "[-s] [-v version] [-b] path data");
-    CHECK(hint_for("set /a", 80) == " data");
-    CHECK(hint_for("set /a ", 80) == "data");
-    CHECK(hint_for("set -s /a ", 80) == "data");
-    CHECK(hint_for("set /a b", 80) == "");
+    CHECK(hint_for("cas", 80) == "");
+    CHECK(hint_for("cas ", 80) == "[-s] [-b] path old|@file new|@file");
+    CHECK(hint_for("cas /a", 80) == " old|@file new|@file");
+    CHECK(hint_for("cas /a ", 80) == "old|@file new|@file");
+    CHECK(hint_for("cas -s /a x ", 80) == "new|@file");
+    CHECK(hint_for("cas /a b c", 80) == "");
     CHECK(hint_for("nonsense ", 80) == "");
     // Where there is no room for the options, the words alone.
-    CHECK(hint_for("set ", 20) == "path data");
-    CHECK(hint_for("set ", 5) == "");
+    CHECK(hint_for("cas ", 25) == "path old|@file new|@file");
+    CHECK(hint_for("cas ", 5) == "");
 }
 
 TEST_CASE("of many names what all share is inserted, and the first are shown") {
