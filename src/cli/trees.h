@@ -29,7 +29,8 @@ Status op_edit(Shell& shell, const Args& args);
 Status op_top(Shell& shell, const Args& args);
 
 // Shared.
-// The word at `index`, where it is not there the directory of `cd` or "/", as a full path; refused where it cannot be one.
+// The word at `index`, where it is not there the directory of `cd` or "/", as a full path; refused
+// where it cannot be one.
 Status tree_path(Shell& shell, const Args& args, size_t index, std::string& path);
 // The number given with an option, which is not negative; `number` stays where it is not there.
 Status read_count_option(Shell& shell, const Args& args, std::string_view name, size_t& number);
