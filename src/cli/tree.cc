@@ -26,8 +26,9 @@ void draw(Shell& shell, const Args& args, const Found& found, std::vector<bool>&
     if (!args.has("n")) {
         Kind kind = kind_of(found.stat);
         text += "  " + size_text(found.stat.data_length);
-        text += "  " + (args.has("t") ? utc_text(found.stat.mtime)
-                                      : age_text(wall_clock_ms() - found.stat.mtime));
+        int64_t mtime = found.stat.mtime;  // 0 of what the server began with
+        std::string age = mtime == 0 ? "-" : age_text(wall_clock_ms() - mtime);
+        text += "  " + (args.has("t") ? utc_text(mtime) : age);
         if (kind != Kind::persistent) text.append("  ").append(kind_name(kind));
     }
     shell.out_line(text);
