@@ -12,6 +12,7 @@
 
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -52,6 +53,9 @@ struct DiskOp {
     uint64_t size = 0;    // create, truncate, read
     Bytes data = {};      // write; the caller keeps the bytes unchanged until the list is done
 };
+
+// Is it for lack of room? A file that may not grow so large is as good as none.
+inline bool no_room(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
 
 struct DiskResult {
     int error = 0;           // errno of the op that failed, 0 if all went well

@@ -59,11 +59,25 @@ Bulk::~Bulk() {
 }
 
 bool Bulk::stop(Err err, std::string path) {
-    if (err_ == Err::ok) {
-        err_ = err;
-        path_ = std::move(path);
-    }
+    if (err_ != Err::ok) return false;
+    err_ = err;
+    path_ = std::move(path);
+    count_rest();
     return false;
+}
+
+// Of batches that nobody will settle any more: what was made, and what nobody knows of.
+void Bulk::count_rest() {
+    while (under_way_ > 0 && session_.drain(session_.outstanding() - 1)) continue;
+    auto count = [this](Err err, size_t znodes) {
+        if (err == Err::ok) created_ += znodes;
+        if (err == Err::connection_loss) unknown_ += znodes;
+    };
+    for (const Batch& batch : sent_) {
+        if (batch.settled) continue;
+        if (batch.whole) count(batch.err, batch.znodes.size());
+        else for (Err err : batch.errs) count(err, 1);
+    }
 }
 
 bool Bulk::add(NewZnode znode) {
@@ -138,7 +152,6 @@ bool Bulk::settle_front() {
         bool again = existing_ != Existing::fail &&
                      (batch.err == Err::node_exists || batch.err == Err::no_node ||
                       batch.err == Err::connection_loss);
-        if (batch.err == Err::connection_loss) unknown_ += batch.znodes.size();
         if (!again) return stop(batch.err, batch.znodes[batch.index].path);
         // Later ones may depend on this: they are looked at when all of them have come to rest.
         if (!wait_for(0)) return false;
@@ -159,16 +172,17 @@ bool Bulk::settle_pieces(Batch& batch) {
         if (sent && std::find(batch.errs.begin(), batch.errs.end(), Err::connection_loss) ==
                         batch.errs.end())
             break;
-        if (sent && existing_ == Existing::fail) {
-            unknown_ += batch.znodes.size();
+        if (sent && existing_ == Existing::fail)
             return stop(Err::connection_loss, batch.znodes.front().path);
-        }
         if (!connect()) return false;
         send(batch, false);
         sent = true;
         while (batch.pending > 0)
             if (!wait_for(under_way_ - 1)) return false;
     }
+    batch.settled = true;
+    Err failed = Err::ok;
+    size_t first = 0;  // that failed
     std::vector<const NewZnode*> there;
     for (size_t i = 0; i < batch.znodes.size(); ++i) {
         Err err = batch.errs[i];
@@ -176,8 +190,12 @@ bool Bulk::settle_pieces(Batch& batch) {
         else if (err == Err::node_exists && existing_ == Existing::skip) ++skipped_;
         else if (err == Err::node_exists && existing_ == Existing::overwrite)
             there.push_back(&batch.znodes[i]);
-        else return stop(err, batch.znodes[i].path);
+        else if (failed == Err::ok) {
+            failed = err;
+            first = i;
+        }
     }
+    if (failed != Err::ok) return stop(failed, batch.znodes[first].path);
     if (there.empty()) return true;
     apart_ = apart_batches;
     return overwrite(there);

@@ -57,6 +57,7 @@ private:
         std::vector<NewZnode> znodes;
         size_t bytes = 0;
         bool whole = true;      // sent as one transaction
+        bool settled = false;   // its znodes are counted
         size_t pending = 0;     // replies to come
         Err err = Err::ok;      // of the transaction
         size_t index = 0;       // whose fault that was
@@ -72,6 +73,7 @@ private:
     bool wait_for(size_t under_way_max);
     bool connect();
     bool stop(Err err, std::string path);
+    void count_rest();
 
     SyncClient& session_;
     Existing existing_;

@@ -163,12 +163,13 @@ void Child::pass_on(int signal) {
 void Child::limit(uint64_t term_ms, uint64_t kill_ms) {
     if (pid_ == 0) return;
     if (limits_.term_ms == term_ms && limits_.kill_ms == kill_ms) return;
-    limits_ = {.term_ms = term_ms, .kill_ms = kill_ms};
+    const Limits wanted = {.term_ms = term_ms, .kill_ms = kill_ms};
+    limits_ = wanted;
     ssize_t written = 0;
-    do written = write(pipe_, &limits_, sizeof limits_);
+    do written = write(pipe_, &wanted, sizeof wanted);
     while (written < 0 && errno == EINTR);
     // Without a warden nobody would keep the limits while we are stopped.
-    if (written != sizeof limits_) kill(target(), SIGKILL);
+    if (written != sizeof wanted) kill(target(), SIGKILL);
 }
 
 // -- the warden ----------------------------------------------------------------------------------

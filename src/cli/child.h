@@ -41,7 +41,8 @@ public:
     Child& operator=(const Child&) = delete;
     ~Child();  // kills what still runs
 
-    // Requires: none is running. The error is for people; `status` is then 127 (there is no such program) or 126.
+    // Requires: none is running. The error is for people; `status` is then 127 (there is no such
+    // program) or 126.
     Result<void> start(const Plan& plan);
     // Has it ended? Then `status` is its own: the exit status, or 128 and the signal.
     bool ended();

@@ -65,7 +65,7 @@ private:
     Status write_streaming(Walk& walk, Found& found, Walk::Step& step);
     Status delete_source();
     Status tell_deletes(Err err, std::string_view path, size_t deleted);
-    Status tell_copied(const Bulk& bulk);
+    Status tell_copied(const Bulk& bulk, Err err);
     Status done();
     bool take(Found& found);  // false: it is left out
     std::string shown(std::string_view full) const { return std::string(shell_.local(full)); }
@@ -82,6 +82,7 @@ private:
     Journal journal_;             // all that was read, for mv
     size_t left_out_ = 0;         // ephemerals
     std::string first_left_out_;
+    std::string hidden_;  // the first with an ACL that is not known
     Progress progress_;
 };
 
@@ -113,6 +114,7 @@ bool Copy::take(Found& found) {
         if (left_out_++ == 0) first_left_out_ = found.path;
         return false;
     }
+    if (!no_acl_ && hidden_.empty() && hides_digests(found.acls)) hidden_ = found.path;
     if (moves_) journal_.add(relative_path(from_, found.path), found.stat.version);
     progress_.add(found.data.size());
     return true;
@@ -140,6 +142,11 @@ Status Copy::run(const Args& args) {
                                    "was done (--ephemerals makes it persistent)",
                                    Status::failed, shown(found.path));
         if (!take(found)) continue;
+        if (!hidden_.empty()) {
+            Status status = tell_hidden(shell_, hidden_);
+            shell_.warn("nothing was done");
+            return status;
+        }
         read_.push_back(copy_of(found));
         bytes_ += read_.back().data.size() + read_.back().acls.size() + 3 * found.path.size();
         if (read_.size() > small_znodes_max || bytes_ > small_bytes_max) small = false;
@@ -153,8 +160,9 @@ Status Copy::run(const Args& args) {
     }
     if (step == Walk::Step::failed) return end_of_walk(shell_, walk, step, from_);
     if (step == Walk::Step::end && read_.empty())
-        return shell_.complain(shown(from_) + " is ephemeral (--ephemerals makes a persistent copy)",
-                               Status::failed, shown(from_));
+        return shell_.complain(
+            shown(from_) + " is ephemeral (--ephemerals makes a persistent copy)", Status::failed,
+            shown(from_));
     if (small && step == Walk::Step::end) status = write_at_once();
     else status = write_streaming(walk, found, step);
     if (status != Status::ok) return status;
@@ -184,8 +192,9 @@ Status Copy::write_at_once() {
     return status;
 }
 
-Status Copy::tell_copied(const Bulk& bulk) {
-    Status status = shell_.fail(bulk.err(), shown(bulk.path()));
+Status Copy::tell_copied(const Bulk& bulk, Err err) {
+    progress_.clear();
+    Status status = shell_.fail(err, shown(bulk.path()));
     std::string text = "the copy at " + shown(to_) + " is not whole: " + grouped(bulk.created());
     text += " znodes were created";
     if (bulk.unknown() > 0) text += ", and perhaps " + grouped(bulk.unknown()) + " more";
@@ -198,17 +207,22 @@ Status Copy::tell_copied(const Bulk& bulk) {
 Status Copy::write_streaming(Walk& walk, Found& found, Walk::Step& step) {
     Bulk bulk(shell_.session(), existing_);
     for (NewZnode& znode : read_)
-        if (!bulk.add(std::move(znode))) return tell_copied(bulk);
+        if (!bulk.add(std::move(znode))) return tell_copied(bulk, bulk.err());
     read_.clear();
     if (step == Walk::Step::found)
         while ((step = walk.next(found)) == Walk::Step::found) {
-            if (take(found) && !bulk.add(copy_of(found))) return tell_copied(bulk);
+            if (!take(found)) continue;
+            if (!hidden_.empty()) break;
+            if (!bulk.add(copy_of(found))) return tell_copied(bulk, bulk.err());
         }
-    if (!bulk.finish()) return tell_copied(bulk);
+    bool interrupted = step == Walk::Step::failed && walk.err() == Err::request_timeout;
+    if (!bulk.finish()) return tell_copied(bulk, interrupted ? walk.err() : bulk.err());
+    progress_.clear();
     if (step == Walk::Step::end && walk.denied() == 0 && (!moves_ || left_out_ == 0))
         return moves_ ? delete_source() : Status::ok;
     Status status = Status::failed;
-    if (step == Walk::Step::failed || walk.denied() > 0)
+    if (!hidden_.empty()) status = tell_hidden(shell_, hidden_);
+    else if (step == Walk::Step::failed || walk.denied() > 0)
         status = end_of_walk(shell_, walk, step, from_);
     else shell_.complain(shown(first_left_out_) + " is ephemeral and cannot be moved", status);
     shell_.warn("the copy at " + shown(to_) + " is not whole" +
@@ -251,6 +265,7 @@ Status Copy::delete_source() {
 }
 
 Status Copy::tell_deletes(Err err, std::string_view path, size_t deleted) {
+    progress_.clear();
     Status status = shell_.fail(err, shown(join_paths(from_, path)));
     shell_.warn("the copy at " + shown(to_) + " is whole; of " + shown(from_) + " " +
                 grouped(deleted) + " of " + grouped(journal_.size()) +
@@ -259,6 +274,7 @@ Status Copy::tell_deletes(Err err, std::string_view path, size_t deleted) {
 }
 
 Status Copy::done() {
+    progress_.clear();
     if (left_out_ > 0) {
         std::string text = shown(first_left_out_);
         if (left_out_ > 1) text += " and " + grouped(left_out_ - 1) + " more";

@@ -54,6 +54,8 @@ private:
 
 Status Side::open(const std::string& word, bool acls) {
     name_ = word;
+    if (word == "@-" && shell_.scripted())
+        return shell_.usage("standard input has the commands; name a file");
     if (word.starts_with("@")) {
         reader_.emplace(shell_.session());
         if (reader_->open(word.substr(1))) return Status::ok;

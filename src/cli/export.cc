@@ -111,18 +111,22 @@ Status op_export(Shell& shell, const Args& args) {
     // Only now: no file where there is nothing to export.
     if (step == Walk::Step::found && !file.empty() && !sink.open(file)) return broken();
     size_t skipped = 0;
+    std::string hidden;  // the first with an ACL that is not all there
     for (; step == Walk::Step::found; step = walk.next(found)) {
         if (kind_of(found.stat) == Kind::ephemeral && !args.has("ephemerals")) {
             ++skipped;
             continue;
         }
+        if (acls && hidden.empty() && hides_digests(found.acls)) hidden = found.path;
         std::string_view path = relative_path(root, found.path);
         if (!sink.line(to_json(path, found, args.has("stats"), acls).text())) return broken();
         progress.add(found.data.size());
     }
+    progress.clear();
     Status status = end_of_walk(shell, walk, step, root);
     if (step == Walk::Step::failed) return status;
     if (!sink.finish()) return broken();
+    if (!hidden.empty()) status = tell_hidden(shell, hidden);
     return status == Status::ok ? tell_done(shell, progress, file, skipped) : status;
 }
 

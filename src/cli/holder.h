@@ -23,7 +23,8 @@ struct Held {
     uint64_t grace_ms = 0;  // from SIGTERM to SIGKILL, if there is time
 };
 
-// The command's status, run as `child`. `lost`: it was told to stop. Afterwards the recipe is released.
+// The command's status, run as `child`. `lost`: it was told to stop. Afterwards the recipe is
+// released.
 Status run_held(Shell& shell, Recipe& recipe, const Held& held, const Child::Plan& plan,
                 Child& child, bool& lost);
 

@@ -21,16 +21,19 @@ struct Wish {
     bool no_acl = false;
 };
 
-// A failure of the writing, and what is there nevertheless.
-Status tell_failure(Shell& shell, const Bulk& bulk) {
-    std::string path(shell.local(bulk.path()));
-    Status status = shell.fail(bulk.err(), path);
+// What is there, though not all of it is.
+void tell_stopped(Shell& shell, const Bulk& bulk) {
     std::string text = "import stopped; " + grouped(bulk.created()) + " znodes were created";
     if (bulk.unknown() > 0)
         text += ", and up to " + grouped(bulk.unknown()) + " more: it is not known";
     if (bulk.err() == Err::node_exists || bulk.unknown() > 0)
         text += " (--existing skip or overwrite goes on from there)";
     shell.warn(text);
+}
+
+Status tell_failure(Shell& shell, const Bulk& bulk) {
+    Status status = shell.fail(bulk.err(), std::string(shell.local(bulk.path())));
+    tell_stopped(shell, bulk);
     return status;
 }
 
@@ -78,9 +81,12 @@ Status import_lines(Shell& shell, LineReader& reader, const std::string& file,
         Result<Record> record = parse_record(line);
         if (!record) {
             bulk.finish();
+            progress.clear();
             std::string at = file.empty() ? "standard input" : file;
             at += ": line " + std::to_string(reader.number()) + ": ";
-            return shell.complain(at + record.error().text, Status::failed);
+            Status status = shell.complain(at + record.error().text, Status::failed);
+            tell_stopped(shell, bulk);
+            return status;
         }
         if (is_root_of_all(target, *record, wish.existing)) continue;
         if (record->ephemeral && !wish.ephemerals) {
@@ -92,10 +98,16 @@ Status import_lines(Shell& shell, LineReader& reader, const std::string& file,
                        .data = std::move(record->data),
                        .is_null = record->is_null,
                        .acls = wish.no_acl ? open_acls() : std::move(record->acls)}))
-            return tell_failure(shell, bulk);
+            break;
     }
-    if (!bulk.finish()) return tell_failure(shell, bulk);
-    if (step != LineReader::Step::end) return tell_reading(shell, step, reader, file);
+    bool good = bulk.finish();
+    progress.clear();
+    if (!good) return tell_failure(shell, bulk);
+    if (step != LineReader::Step::end) {
+        Status status = tell_reading(shell, step, reader, file);
+        tell_stopped(shell, bulk);
+        return status;
+    }
     return tell_done(shell, bulk, ephemerals);
 }
 

@@ -1,5 +1,6 @@
 // members.cc -- commands about who is in the ensemble: config, reconfig.
 
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/handlers.h"
@@ -69,6 +70,13 @@ Status show_committed(Shell& shell, const Args& args, Bytes body) {
     return show_config(shell, args, body);
 }
 
+// zkCli.sh has it from Java: the name twice, and the reason in brackets.
+Status refuse_file(Shell& shell, const std::string& file, const std::string& why) {
+    if (!shell.zkcli()) return shell.complain(why, Status::usage);
+    std::string reason = why.substr(std::min(file.size() + 2, why.size()));
+    return shell.complain("Error processing " + file + file + " (" + reason + ")", Status::usage);
+}
+
 }  // namespace
 
 Status op_config(Shell& shell, const Args& args) {
@@ -96,9 +104,7 @@ Status op_reconfig(Shell& shell, const Args& args) {
     std::string lines;
     if (file != nullptr) {
         Result<std::string> read = read_file(*file, file_bytes_max);
-        if (!read)
-            return shell.complain((shell.zkcli() ? "Error processing " : "") + read.error().text,
-                                  Status::usage);
+        if (!read) return refuse_file(shell, *file, read.error().text);
         lines = std::move(*read);
     } else if (members != nullptr) {
         lines = *members;

@@ -23,8 +23,9 @@ Progress::Progress(std::string_view label, bool wanted)
       began_ms_(wall_clock_ms()),
       told_ms_(began_ms_) {}
 
-Progress::~Progress() {
+void Progress::clear() {
     if (line_) fputs("\r\033[K", stderr);
+    line_ = false;
 }
 
 void Progress::add(size_t bytes) {

@@ -14,7 +14,9 @@ public:
     Progress(std::string_view label, bool wanted);
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
-    ~Progress();  // takes the line away
+    ~Progress() { clear(); }
+
+    void clear();  // takes the line away, for what is to be told
 
     // Another znode, of so many bytes.
     void add(size_t bytes);

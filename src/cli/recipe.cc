@@ -19,6 +19,7 @@ namespace zk {
 
 namespace {
 
+constexpr uint64_t call_ms_min = 1000;  // that a call may take past a deadline: to look just once
 constexpr double seconds_max = 1e9;
 constexpr Acl anyone[] = {{.perms = perm::all, .scheme = "world", .id = "anyone"}};
 
@@ -65,7 +66,10 @@ Status Recipe::begin(const Args& args) {
         resume(session_.now_ms() + ms);
     }
     shell_.flush();
-    if (session_.connect()) return Status::ok;
+    if (session_.connect()) {
+        if (args.has("timeout")) resume(session_.now_ms() + ms);
+        return Status::ok;
+    }
     return over() ? verdict() : shell_.fail(Err::operation_timeout, args.word(0));
 }
 
@@ -119,7 +123,8 @@ void Recipe::release_while_alive() {
 void Recipe::resume(uint64_t deadline_ms) {
     deadline_ms_ = deadline_ms;
     auto ended = [](void* of) { return static_cast<Recipe*>(of)->stopped(); };
-    session_.set_limit({.ended = ended, .context = this, .deadline_ms = deadline_ms});
+    uint64_t calls_end_ms = deadline_ms == never ? never : deadline_ms + call_ms_min;
+    session_.set_limit({.ended = ended, .context = this, .deadline_ms = calls_end_ms});
 }
 
 void Recipe::heed_children(bool on) {

@@ -8,9 +8,10 @@
 //     reply = recipe.call(...); recipe.wait();      outlast lost connections
 //     recipe.release();                             from here on signals and deadline do not count
 //
-// Once a signal came or the deadline has passed, calls give up with request_timeout; `fail` then
-// says which it was. Calls never cross sessions unnoticed: what counts on its session compares
-// session() with the one it began in.
+// Once a signal came or the deadline has passed, waiting ends, and calls give up (request_timeout),
+// at the deadline a little later: so --timeout 0 looks once. `fail` then says which it was.
+// Calls never cross sessions unnoticed: what counts on its session compares session() with the one
+// it began in.
 
 #pragma once
 

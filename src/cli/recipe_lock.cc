@@ -59,7 +59,8 @@ Status op_elect(Shell& shell, const Args& args) {
     Recipe recipe(shell);
     if (Status status = recipe.begin(args); status != Status::ok) return status;
     Contender contender(shell, recipe, plan);
-    uint64_t deadline = recipe.deadline_ms();
+    uint64_t patience_ms = Recipe::never;  // of each standing
+    if (args.has("timeout")) patience_ms = recipe.deadline_ms() - shell.session().now_ms();
     for (;;) {
         if (Status status = contender.enter(); status != Status::ok) return status;
         uint64_t next_ms = shell.session().now_ms() + again_ms_min;
@@ -70,9 +71,10 @@ Status op_elect(Shell& shell, const Args& args) {
                                     status == static_cast<Status>(126));
         if (recipe.signal() != 0 || cannot_run) return status;
         if (args.has("once")) return lost ? Status::expired : status;
-        recipe.resume(deadline);
+        recipe.resume(Recipe::never);
         while (shell.session().now_ms() < next_ms)
             if (Status ended = recipe.wait(next_ms); ended != Status::ok) return ended;
+        if (args.has("timeout")) recipe.resume(shell.session().now_ms() + patience_ms);
     }
 }
 

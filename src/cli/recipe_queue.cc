@@ -19,6 +19,7 @@
 #include "cli/handlers.h"
 #include "cli/holder.h"
 #include "cli/recipe_handlers.h"
+#include "cli/source.h"
 
 namespace zk {
 
@@ -60,6 +61,7 @@ private:
     void set_free(const std::string& item);
     Err finish(const std::string& item);
     Status show(const std::string& item, Bytes data);
+    Status show_pushed(std::string_view path);
     bool waits() const { return args_.has("wait") || args_.has("timeout"); }
     std::string full(const std::string& item) const { return shell_.full(path_ + "/" + item); }
 
@@ -91,14 +93,17 @@ Err Queue::items(bool watch, std::vector<Item>& found) {
 // -- push ----------------------------------------------------------------------------------------
 
 Status Queue::push() {
+    std::string data;
+    Status status = read_data(shell_, args_.word(2), false, data);
+    if (status != Status::ok) return status;
     std::string wanted = full(guid_ + std::string(item_tag));
     for (;;) {
         SyncClient::Reply reply = recipe_.call(
-            create_call(wanted, as_bytes(args_.word(2)), CreateMode::persistent_sequential));
+            create_call(wanted, as_bytes(data), CreateMode::persistent_sequential));
         Err err = reply.header.err;
         if (err == Err::ok) {
-            shell_.out_line(shell_.local(decode_created(reply.body).value_or("")));
-            return Status::ok;
+            std::optional<std::string_view> made = decode_created(reply.body);
+            return made ? show_pushed(shell_.local(*made)) : shell_.malformed();
         }
         if (err == Err::session_expired) continue;  // it was not sent
         if (err == Err::no_node) {
@@ -111,10 +116,7 @@ Status Queue::push() {
         std::vector<Item> line;
         err = items(false, line);
         for (const Item& each : line)
-            if (each.name.starts_with(guid_)) {
-                shell_.out_line(path_ + "/" + each.name);
-                return Status::ok;
-            }
+            if (each.name.starts_with(guid_)) return show_pushed(path_ + "/" + each.name);
         return recipe_.fail(err == Err::request_timeout ? err : Err::connection_loss,
                             args_.word(1));
     }
@@ -149,10 +151,7 @@ Status Queue::oldest(Visit visit) {
         for (size_t i = 0; i < line.size() && i < claims_watched_max && !changed; ++i)
             changed = recipe_.call(call::exists(full(line[i].name + "/claim"), true)).header.err !=
                       Err::ok;
-        if (changed && !recipe_.over() && !line.empty()) {
-            // Between the list and here it was set free, or done.
-            continue;
-        }
+        if (changed && !recipe_.over()) continue;  // it was set free meanwhile, or done
         if (Status status = recipe_.wait_change(seen); status != Status::ok) return status;
     }
 }
@@ -296,6 +295,12 @@ Err Queue::finish(const std::string& item) {
         if (err != Err::connection_loss) return err;
         sent_before = true;
     }
+}
+
+Status Queue::show_pushed(std::string_view path) {
+    if (shell_.json()) shell_.out_line(Json::object().set("path", path));
+    else shell_.out_line(path);
+    return Status::ok;
 }
 
 Status Queue::show(const std::string& item, Bytes data) {

@@ -117,6 +117,13 @@ std::string wire_of(std::span<const Acl> acls) {
     return std::string(out.text());
 }
 
+bool hides_digests(std::string_view wire) {
+    if (wire == open_acls()) return false;
+    for (const Acl& acl : acls_of(wire))
+        if (acl.scheme == "digest" && acl.id.ends_with(":x")) return true;
+    return false;
+}
+
 std::string_view relative_path(std::string_view root, std::string_view path) {
     if (root == "/") return path;
     return path.size() == root.size() ? "/" : path.substr(root.size());

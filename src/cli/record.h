@@ -5,8 +5,9 @@
 //     {"path":"/a","data":"text"}
 //     path     below the exported znode, which itself is "/"; "path64" where it is not UTF-8
 //     data     or "base64", where the bytes are not UTF-8; null: no data, which is not ""
-//     acl      [{"scheme":"digest","id":"bob:hash=","perms":"cdrwa"},...]; absent: world:anyone:cdrwa
-//     ephemeral  true, where the session that it belonged to is not ours to give; else absent
+//     acl      [{"scheme":"digest","id":"bob:hash=","perms":"cdrwa"},...]; absent where anyone may
+//              do everything
+//     ephemeral  true, or absent
 //     stat     for people: import does not look at it
 
 #pragma once
@@ -38,6 +39,8 @@ Result<Record> parse_record(std::string_view line);
 const std::string& open_acls();  // world:anyone:cdrwa
 std::vector<Acl> acls_of(std::string_view wire);  // views into it
 std::string wire_of(std::span<const Acl> acls);
+// Servers show digests (as `x`) only to those who may change the ACL: then they are not known.
+bool hides_digests(std::string_view wire);
 
 // The path of `path` as seen from `root`, and the reverse.
 std::string_view relative_path(std::string_view root, std::string_view path);

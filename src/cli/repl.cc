@@ -24,6 +24,7 @@ namespace zk {
 namespace {
 
 constexpr int history_lines = 1000;
+constexpr uint64_t role_holds_ms = 2000;  // before the server is asked again who it is
 
 class Repl {
 public:
@@ -63,6 +64,7 @@ private:
     std::string prompt_;
     size_t prompt_width_ = 0;
     bool hinting_ = false;  // there is a hint behind the line
+    uint64_t asked_ms_ = 0;   // when the server was last asked who it is
     std::string role_;      // of the server, as it said last; "": not known
     std::string begun_;     // the lines before, of a command that goes on
     mbstate_t decoding_ = {};
@@ -194,6 +196,9 @@ const char* Repl::prompt() {
 // A server may come to lead, or cease to, while the session lives on.
 void Repl::ask_role() {
     if (!is_connected(shell_.session().state())) return;
+    uint64_t now_ms = shell_.session().now_ms();
+    if (!role_.empty() && now_ms - asked_ms_ < role_holds_ms) return;
+    asked_ms_ = now_ms;
     shell_.session().ask_word(
         "srvr",
         [](void* context, std::string_view answer) {

@@ -371,7 +371,7 @@ void Shell::on_watch(const WatcherEvent& event, int64_t zxid) {
     }
     if (!print_watches_) return;
     if (zkcli()) {
-        out(zkcli::event("SyncConnected", event_name(event.type), event.path, zxid));
+        tell_event(zkcli::event("SyncConnected", event_name(event.type), event.path, zxid));
         return;
     }
     std::string text = event_text(event.type, event.path);
@@ -388,12 +388,26 @@ void Shell::on_watch(const WatcherEvent& event, int64_t zxid) {
     err_line(text);
 }
 
+// zkCli.sh's events are a part of standard output, or stand between the lines that are typed.
+void Shell::tell_event(std::string_view text) {
+    if (notice_ != nullptr) {
+        while (text.ends_with('\n')) text.remove_suffix(1);
+        notice_(notice_context_, text);
+        return;
+    }
+    out(text);
+    flush();
+}
+
 // Programs are not told: a session that goes on elsewhere is as good as before.
 void Shell::on_state(ClientState state) {
     bool was = std::exchange(was_connected_, was_connected_ || is_connected(state));
     if (state == ClientState::expired) session_lost_ = true;
-    if (zkcli() && print_watches_) out(zkcli::state_event(state, was));
     if (listener_.on_state != nullptr) listener_.on_state(listener_.context, state);
+    if (zkcli()) {
+        if (print_watches_) tell_event(zkcli::state_event(state, was));
+        return;
+    }
     if (notice_ == nullptr) return;
     if (!was) {
         notice_(notice_context_, "");  // no news, but a prompt that shows it

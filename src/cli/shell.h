@@ -149,6 +149,7 @@ private:
     void on_piped(const ReplyHeader& header, Bytes body);
     void on_state(ClientState state);
     void on_watch(const WatcherEvent& event, int64_t zxid);
+    void tell_event(std::string_view text);
     void on_deadline();
 
     SyncClient session_;

@@ -339,6 +339,9 @@ std::string start_help() {
         " fails.\n"
         "Data: the word itself, @FILE, or - for standard input (where that is not the script); @@"
         " is a\nliteral @. `get -0` gives back every byte and no more.\n"
+        "With --json each command's own help names the members of what it shows; errors are"
+        " {\"error\": the\nname of the status, \"message\", \"path\", \"line\", \"write\" of a"
+        " multi}, events {\"event\", \"path\",\n\"zxid\"}, both on standard error.\n"
         "Exit status:\n";
     for (const StatusRow& row : status_rows()) {
         std::string number = std::to_string(static_cast<int>(row.status));

@@ -96,10 +96,11 @@ constexpr std::array rows = {
             .runs = true,
             .run = op_lock},
     Command{.name = "queue",
-            .words = "push|pop|peek path [data]",
+            .words = "push|pop|peek path [data|@file|-]",
             .summary = "a queue: push an item, pop or look at the oldest one",
             .options = queue_options,
             .examples = "queue push /jobs 'convert a.png'\n"
+                        "queue push /jobs @picture.png\n"
                         "queue pop /jobs --timeout 60\n"
                         "queue pop /jobs --wait -- ./worker",
             .words_min = 2,

@@ -21,7 +21,7 @@ constexpr std::array find_options = {
     OptionRow{.name = "path", .value = "glob", .help = "the whole path is like this"},
     OptionRow{.name = "size", .value = "[+-]N", .help = "bytes of data: more, less; k, M"},
     OptionRow{.name = "children", .value = "[+-]N", .help = "how many children"},
-    OptionRow{.name = "mtime", .value = "[+-]age", .help = "changed longer ago, or since: s m h d w"},
+    OptionRow{.name = "mtime", .value = "[+-]age", .help = "changed longer ago, or since: smhdw"},
     OptionRow{.name = "ctime", .value = "[+-]age", .help = "created longer ago, or since"},
     OptionRow{.name = "kind", .value = "kind", .help = "persistent or ephemeral"},
     OptionRow{.name = "owner", .value = "session", .help = "the ephemerals of this session"},
@@ -48,7 +48,7 @@ constexpr std::array import_options = {
     without_acl,
 };
 constexpr std::array diff_options = {
-    OptionRow{.name = "q", .value = "", .help = "paths alone: - only here, + only there, ! differs"},
+    OptionRow{.name = "q", .value = "", .help = "paths alone: - + ! removed, added, changed"},
     OptionRow{.name = "ephemerals", .value = "", .help = "ephemeral znodes, too"},
     OptionRow{.name = "no-acl", .value = "", .help = "whatever the ACLs are"},
 };
@@ -141,7 +141,8 @@ constexpr std::array rows = {
             .run = op_find},
     Command{.name = "import",
             .words = "[file] [path]",
-            .summary = "make the znodes of an export's lines, with a path (or /) in place of the exported one",
+            .summary = "make the znodes of an export's lines, with a path (or /) in place of the "
+                       "exported one",
             .options = import_options,
             .examples = "import config.json /config\nimport --existing overwrite - /config",
             .words_min = 0,

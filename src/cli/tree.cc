@@ -26,8 +26,9 @@ void draw(Shell& shell, const Args& args, const Found& found, std::vector<bool>&
     if (!args.has("n")) {
         Kind kind = kind_of(found.stat);
         text += "  " + size_text(found.stat.data_length);
-        text += "  " + (args.has("t") ? utc_text(found.stat.mtime)
-                                      : age_text(wall_clock_ms() - found.stat.mtime));
+        int64_t mtime = found.stat.mtime;  // 0 of what the server began with
+        std::string age = mtime == 0 ? "-" : age_text(wall_clock_ms() - mtime);
+        text += "  " + (args.has("t") ? utc_text(mtime) : age);
         if (kind != Kind::persistent) text.append("  ").append(kind_name(kind));
     }
     shell.out_line(text);
@@ -164,7 +165,8 @@ Status op_count(Shell& shell, const Args& args) {
 
 Status tree_path(Shell& shell, const Args& args, size_t index, std::string& path) {
     shell.drain(0);  // what earlier lines show comes first
-    std::string_view word = index < args.words.size() ? args.word(index) : "/";
+    std::string_view here = shell.directory().empty() ? "/" : std::string_view(shell.directory());
+    std::string_view word = index < args.words.size() ? args.word(index) : here;
     if (Status bad = check_path(shell, word); bad != Status::ok) return bad;
     path = shell.full(word);
     return Status::ok;
@@ -184,6 +186,13 @@ Status end_of_walk(Shell& shell, const Walk& walk, Walk::Step step, const std::s
     if (walk.malformed()) return shell.malformed();
     if (step == Walk::Step::failed) return shell.fail(walk.err(), shell.local(root));
     return tell_denied(shell, walk);
+}
+
+Status tell_hidden(Shell& shell, const std::string& path) {
+    std::string shown(shell.local(path));
+    return shell.complain("the server hides digests in the ACL of " + shown +
+                              " from whom it does not allow to change it (addauth, or --no-acl)",
+                          Status::no_auth, shown);
 }
 
 Status tell_denied(Shell& shell, const Walk& walk) {

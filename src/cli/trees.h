@@ -29,13 +29,16 @@ Status op_edit(Shell& shell, const Args& args);
 Status op_top(Shell& shell, const Args& args);
 
 // Shared.
-// The word at `index`, "/" where it is not there, as a full path; refused where it cannot be one.
+// The word at `index`, where it is not there the directory of `cd` or "/", as a full path; refused
+// where it cannot be one.
 Status tree_path(Shell& shell, const Args& args, size_t index, std::string& path);
 // The number given with an option, which is not negative; `number` stays where it is not there.
 Status read_count_option(Shell& shell, const Args& args, std::string_view name, size_t& number);
 // What became of a walk that gives no more: told on standard error where it is not all of it.
 Status end_of_walk(Shell& shell, const Walk& walk, Walk::Step step, const std::string& root);
 Status tell_denied(Shell& shell, const Walk& walk);
+// Of a copy that would not have the ACLs of `path`, since the server does not tell all of them.
+Status tell_hidden(Shell& shell, const std::string& path);
 // What a walk of this path leaves out of copies and exports: the server's own znodes.
 inline std::string system_below(std::string_view full_path) {
     return full_path == "/" ? "/zookeeper" : "";

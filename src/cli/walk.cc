@@ -232,6 +232,12 @@ bool Walk::pass_front(Found& found, bool& given) {
     return true;
 }
 
+bool Walk::front_is_here() const {
+    const Item& front = items_.front();
+    return front.state == State::here && (!front.names || front.list.left() == 0);
+}
+
+// For any reply, or for a server.
 bool Walk::wait() {
     if (retry_) {
         retry_ = false;
@@ -251,8 +257,7 @@ Walk::Step Walk::next(Found& found) {
     for (;;) {
         if (malformed_ || err_ != Err::ok) return Step::failed;
         if (items_.empty()) return Step::end;
-        Item& front = items_.front();
-        if (front.state == State::here && (!front.names || front.list.left() == 0)) {
+        if (front_is_here()) {
             bool given = false;
             if (!pass_front(found, given)) return Step::failed;
             if (!given) continue;
@@ -265,8 +270,7 @@ Walk::Step Walk::next(Found& found) {
         // Without a server requests would wait for one, however long that takes.
         if (!is_connected(session_.state())) retry_ = true;
         if (!retry_) fill();
-        bool waits = items_.front().state == State::asked || retry_;
-        if (waits && !wait()) return Step::failed;
+        if (!front_is_here() && !wait()) return Step::failed;
     }
 }
 

@@ -82,6 +82,7 @@ private:
     void take_acls(Item& item, Bytes body);
     void take_names(Item& item, Bytes body);
     bool pass_front(Found& found, bool& given);
+    bool front_is_here() const;
     bool wait();
     void deny(const std::string& path);
 

@@ -205,6 +205,7 @@ void Core::receive_snapshot() {
     case SnapshotReceiver::Status::failed:
         LOG(error, "the snapshot from the leader: %s", receiver_->why().text.c_str());
         if (receiver_->fatal()) failure_ = receiver_->why();
+        found_no_room(receiver_->why());
         links_->close(quorum_->leader(), "its snapshot could not be used");
         old_receivers_.push_back(std::move(receiver_));
         return;
@@ -229,6 +230,7 @@ void Core::install(SnapshotReceiver& receiver) {
     log_->start_anew(last);
     quorum_->installed(last.zxid, last.term, configured_electorate());
     snapshot_zxid_ = last.zxid;
+    no_room_ = false;
     log_bytes_at_snapshot_ = log_->appended_bytes();
     snapshots_.push_back(last.zxid);
     std::sort(snapshots_.begin(), snapshots_.end());

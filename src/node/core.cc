@@ -607,6 +607,7 @@ void Core::snapshot_done(const Result<void>& result) {
     if (!result) {
         ++metrics_.snapshot_errors;
         ++snapshot_failures_;
+        found_no_room(result.error());
         snapshot_retry_us_ = now_us_ + snapshot_retry_after_us;
         LOG(error, "snapshot of zxid 0x%llx failed (%u in a row): %s; the log grows meanwhile",
             static_cast<unsigned long long>(snapshot_next_zxid_), snapshot_failures_,
@@ -614,6 +615,7 @@ void Core::snapshot_done(const Result<void>& result) {
         return;
     }
     snapshot_failures_ = 0;
+    no_room_ = false;
     snapshot_zxid_ = std::max(snapshot_zxid_, snapshot_next_zxid_);
     snapshots_.push_back(snapshot_next_zxid_);
     std::sort(snapshots_.begin(), snapshots_.end());
@@ -626,13 +628,20 @@ void Core::snapshot_done(const Result<void>& result) {
     purge();
 }
 
+// A snapshot did not fit. In an ensemble the others have what the older files are kept for.
+void Core::found_no_room(const Error& why) {
+    if (!several() || !no_room(why.code)) return;
+    no_room_ = true;
+    purge();
+}
+
 // Keeps the newest few snapshots, and the log from the oldest of them on; all of the log while they
 // are fewer, lest all hang on one file. Where there is no room there is no choice.
 void Core::purge() {
     next_purge_us_ = now_us_ + config_.purge_interval_ms * 1000;
     if (config_.purge_interval_ms == 0 || snapshots_.empty() || !outgoing_.empty()) return;
     std::vector<DiskOp> ops;
-    size_t keep = std::max<size_t>(1, config_.purge_keeps);
+    size_t keep = no_room_ ? 1 : std::max<size_t>(1, config_.purge_keeps);
     while (snapshots_.size() > keep) {
         ops.push_back({.kind = DiskOpKind::remove,
                        .path = config_.data_dir + "/" + snapshot_name(snapshots_.front()),
@@ -643,7 +652,7 @@ void Core::purge() {
         snapshots_.erase(snapshots_.begin());
     }
     if (!ops.empty()) io_.submit(Lane::bulk, purge_ticket, std::move(ops));
-    if (snapshots_.size() >= keep || log_->full()) 
+    if (snapshots_.size() >= keep || log_->full())
         log_->purge(mutated(Mutation::purge_too_much) ? state_->zxid() : snapshots_.front());
 }
 

@@ -160,6 +160,7 @@ private:
     void maybe_snapshot();
     void take_snapshot_if_due();
     void purge();
+    void found_no_room(const Error& why);
     bool gather();
     void cut_back_log();
     void flush();
@@ -444,6 +445,7 @@ private:
     uint64_t log_bytes_at_fork_ = 0;
     std::vector<uint64_t> snapshots_;  // on disk, oldest first
     uint32_t snapshot_failures_ = 0;
+    bool no_room_ = false;  // for the last snapshot that was to be written, here or received
     std::unique_ptr<SnapshotJob> snapshot_job_;
 
     StopStage stage_ = StopStage::running;

@@ -339,9 +339,8 @@ void Core::retry_record() {
 }
 
 void Core::vote_done(const DiskResult& result) {
-    bool no_room = result.error == ENOSPC || result.error == EDQUOT || result.error == EFBIG;
     bool sync = result.failed_op % 2 == 1;
-    if (no_room && !sync) {
+    if (no_room(result.error) && !sync) {
         record_waits_ = true;
         return;
     }

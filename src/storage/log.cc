@@ -17,9 +17,6 @@ constexpr uint64_t spare_retry_after_us = 1'000'000;
 // Tickets of the log have this bit clear; others on the same lanes set it.
 constexpr uint64_t foreign_ticket = uint64_t{1} << 63;
 
-// A file that may not grow so large is as good as none.
-bool no_room(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
-
 }  // namespace
 
 Log::Log(Io& io, LogOptions options, LogStart start)

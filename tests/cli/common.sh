@@ -6,6 +6,7 @@
 #     --apache                  Apache ZooKeeper is started, which is to be installed
 #     --cli path                another zk-cli
 #
+# `tick_ms`, if it is set before, is the tickTime of the server that is started.
 # Everything happens below a znode of its own, which is zk-cli's chroot: $root. `begin` comes first;
 # `end` says `N passed, N failed` and ends.
 
@@ -71,6 +72,7 @@ dataDir=$dir/apache
 admin.enableServer=false
 extendedTypesEnabled=true
 enforceQuota=true
+${tick_ms:+tickTime=$tick_ms}
 CONFIG
     java -Xmx256m -Dzookeeper.extendedTypesEnabled=true -cp "$java_classes" \
         org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/zoo.cfg" >"$dir/apache.log" 2>&1 &
@@ -94,6 +96,7 @@ begin() {
         mkdir -p "$dir/data" "$dir/apache"
         printf 'clientPort %s\nclientPortAddress 127.0.0.1\ndataDir %s/data\n' "$port" "$dir" \
             >"$dir/zk.conf"
+        [ -z "${tick_ms:-}" ] || echo "tickTime $tick_ms" >>"$dir/zk.conf"
         if [ -n "$apache" ]; then start_apache; else start_zkd; fi
     fi
     zk create "/zk-cli-test-$$"

@@ -203,6 +203,34 @@ test_wrong_servers() {
     verdict "a name that nobody knows" $?
 }
 
+# -- a write whose fate is unknown ---------------------------------------------------------------
+
+test_lost() {
+    if [ -z "$zkd_pid" ] || ! command -v ss >/dev/null; then
+        echo "not run: a lost write (the server is not ours, or there is no ss)"
+        return
+    fi
+    local answer end=$((SECONDS + 20))
+    coproc "$cli" -server "$server$root" 2>"$dir/err"
+    local to=${COPROC[1]} from=${COPROC[0]} pid=$COPROC_PID
+    printf 'exists /\n' >&"$to"
+    read -r answer <&"$from"
+    kill -STOP "$zkd_pid"
+    printf 'create /lost x\nls /\n' >&"$to"
+    # Until the request lies with the server, which does not read it any more.
+    until ss -Htn "sport = :$port" | awk '$2 > 0 { found = 1 } END { exit !found }'; do
+        [ "$SECONDS" -lt "$end" ] || break
+    done
+    stop_zkd KILL
+    start_zkd
+    wait "$pid"
+    status=$?
+    [ "$answer" = true ] && [ "$status" -eq 9 ] &&
+        grep -q '^line 2: KeeperErrorCode = ConnectionLoss for /lost (' "$dir/err"
+    verdict "a write whose connection was lost is not repeated: status 9, and the script stops" $?
+    zk deleteall /lost
+}
+
 # -- settings and secrets ------------------------------------------------------------------------
 
 # zk-cli without any option.
@@ -304,6 +332,7 @@ test_conditions
 test_deadline
 test_output
 test_wrong_servers
+test_lost
 test_settings
 test_secrets
 test_pipeline

@@ -153,3 +153,19 @@ TEST_CASE("completion inserts what all choices share") {
     CHECK(found.insert.empty());
     CHECK(found.choices.empty());
 }
+
+TEST_CASE("-0 is an option where there is one, else a number") {
+    CHECK(parse("get", {"-0", "/a"})->has("0"));
+    CHECK(parse("get", {"-0s", "/a"})->has("s"));
+    CHECK(parse("set", {"/a", "-0"})->words == Words{"/a", "-0"});
+}
+
+TEST_CASE("every command says what it shows as JSON, or shows nothing") {
+    for (std::span<const Command> table : {znode_commands(), write_commands()}) {
+        for (const Command& row : table) {
+            CAPTURE(row.name);
+            bool silent = row.name == "quit" || row.name == "exit" || row.name == "redo";
+            CHECK(row.json.empty() == silent);
+        }
+    }
+}

@@ -42,7 +42,8 @@ Result<Start> start(const Surroundings& around, std::vector<const char*> argumen
 
 TEST_CASE("settings are a key a line, with a blank or = before the value") {
     Result<std::vector<Setting>> read =
-        parse_settings("# mine\nservers zk1,zk2/app\n\n  timeout = 5000\njson\nauth=digest:a:b=c\n");
+        parse_settings("# mine\nservers zk1,zk2/app\n\n  timeout = 5000\njson\n"
+                       "auth=digest:a:b=c\n");
     REQUIRE(read);
     REQUIRE(read->size() == 4);
     CHECK((*read)[0].key == "servers");

@@ -209,7 +209,7 @@ TEST_CASE("lines that are no records are refused, with the reason") {
          {"", "[]", "{}", "{\"path\":1}", "{\"path\":\"a\"}", "{\"path\":\"/a/\"}",
           "{\"path\":\"/a\",\"data\":1}", "{\"path\":\"/a\",\"base64\":\"*\"}",
           "{\"path\":\"/a\",\"acl\":[]}", "{\"path\":\"/a\",\"acl\":[{\"scheme\":\"world\"}]}",
-          "{\"path\":\"/a\",\"acl\":[{\"scheme\":\"world\",\"id\":\"anyone\",\"perms\":\"r,a:b:c\"}]}",
+          "{\"path\":\"/a\",\"acl\":[{\"scheme\":\"ip\",\"id\":\"::1\",\"perms\":\"r,a:b:c\"}]}",
           "{\"path\":\"/a\",\"acl\":[{\"scheme\":\"world\",\"id\":\"anyone\",\"perms\":\"z\"}]}"}) {
         CAPTURE(line);
         Result<Record> record = parse_record(line);

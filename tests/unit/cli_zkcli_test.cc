@@ -45,7 +45,8 @@ TEST_CASE("zkCli.sh knows three exit statuses") {
 }
 
 TEST_CASE("removing watches tells which kinds there were") {
-    std::string both = zkcli::removed_events(Watches::data | Watches::child, WatcherType::any, "/a");
+    uint8_t kinds = Watches::data | Watches::child;
+    std::string both = zkcli::removed_events(kinds, WatcherType::any, "/a");
     CHECK(both.find("ChildWatchRemoved") != std::string::npos);
     CHECK(both.find("DataWatchRemoved") != std::string::npos);
     CHECK(both.find("PersistentWatchRemoved") == std::string::npos);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <thread>
 
 #include "client/sync.h"
@@ -141,6 +142,56 @@ TEST_CASE("who does not wait for the end of the session still asks for it") {
     CHECK(client.state() == ClientState::closed);
     theatre.end();
     CHECK(theatre.ops() == std::vector<Op>{Op::sync, Op::close_session});
+}
+
+TEST_CASE("waiting ends at its deadline, or with a signal that is caught") {
+    Theatre theatre;
+    theatre.play({9});
+    SyncClient client(theatre.options());
+    REQUIRE(client.connect());
+    while (client.wait(client.now_ms()) != SyncClient::Wake::deadline) continue;
+    int caught = 0;
+    auto count = [](void* context, int) { ++*static_cast<int*>(context); };
+    size_t first = client.catch_signal(SIGUSR1, count, &caught);
+    client.catch_signal(SIGUSR1, count, &caught);
+    raise(SIGUSR1);
+    CHECK(client.wait(SyncClient::never) == SyncClient::Wake::signal);
+    CHECK(caught == 2);
+    client.forget_signal(first);
+    raise(SIGUSR1);
+    CHECK(client.wait(SyncClient::never) == SyncClient::Wake::signal);
+    CHECK(caught == 3);
+    client.wake();
+    CHECK(client.wait(SyncClient::never) == SyncClient::Wake::news);
+    client.close(true);
+    theatre.end();
+}
+
+TEST_CASE("a reply proves the session alive at the time its request was made") {
+    Theatre theatre;
+    theatre.play({9});
+    SyncClient client(theatre.options());
+    CHECK(client.renewed_ms() == 0);
+    REQUIRE(client.connect());
+    uint64_t before = client.now_ms();
+    CHECK(client.renewed_ms() <= before);
+    CHECK(client.call(call::sync("/a")).header.err == Err::ok);
+    CHECK(client.renewed_ms() >= before);
+    CHECK(client.renewed_ms() <= client.now_ms());
+    client.close(true);
+    theatre.end();
+}
+
+TEST_CASE("a limit ends a call that would wait for a server") {
+    Theatre theatre;  // takes connections and says nothing
+    SyncClient client(theatre.options());
+    client.set_limit({.ended = nullptr, .context = nullptr, .deadline_ms = client.now_ms() + 20});
+    CHECK(client.call(call::sync("/a")).header.err == Err::request_timeout);
+    bool enough = true;
+    auto ended = [](void* context) { return *static_cast<bool*>(context); };
+    client.set_limit({.ended = ended, .context = &enough, .deadline_ms = SyncClient::never});
+    CHECK(client.call(call::sync("/a")).header.err == Err::request_timeout);
+    client.close(false);
 }
 
 TEST_CASE("without a server a call says why, and at once") {
