@@ -16,6 +16,18 @@ std::vector<std::string> command_names() {
     return names;
 }
 
+// As it has to be typed where `quote` is open. In '...' a ' cannot be had: nothing is inserted.
+std::string quoted(std::string_view text, char quote) {
+    if (quote == 0) return escaped(text);
+    if (quote == '\'') return std::string(text.find(quote) == text.npos ? text : "");
+    std::string made;
+    for (char c : text) {
+        if (c == '"' || c == '\\') made += '\\';
+        made += c;
+    }
+    return made;
+}
+
 Completion complete_option(const Command& command, std::string_view typed) {
     std::vector<std::string> names, notes;
     for (const OptionRow& option : command.options) {
@@ -53,6 +65,11 @@ bool wants_path(const Command& command, std::span<const std::string> before) {
 
 Completion complete_path(Shell& shell, std::string_view typed) {
     Result<std::vector<std::string>> words = split_words(typed);
+    char quote = 0;
+    if (!words && (typed.front() == '"' || typed.front() == '\'')) {
+        quote = typed.front();
+        words = split_words(std::string(typed) + quote);
+    }
     if (!words || words->size() > 1 || !is_connected(shell.session().state())) return {};
     std::string word = words->empty() ? "" : words->front();
     size_t slash = word.rfind('/');
@@ -65,21 +82,24 @@ Completion complete_path(Shell& shell, std::string_view typed) {
     std::string_view prefix = std::string_view(word).substr(begin);
     std::erase_if(children->names,
                   [&](std::string_view name) { return !name.starts_with(prefix); });
-    Completion found = complete_paths(prefix, children->names);
+    Completion found = complete_paths(prefix, children->names, quote);
     if (children->names.size() != 1) return found;
     // The only one: on to its children, if it has any.
     std::string path = word.substr(0, begin).append(children->names.front());
     reply = shell.call(call::exists(shell.full(path), false));
     std::optional<Stat> stat;
     if (reply.header.err == Err::ok) stat = decode_stat(reply.body);
-    if (stat) found.insert += stat->num_children > 0 ? "/" : " ";
+    if (!stat) return found;
+    if (stat->num_children == 0 && quote != 0) found.insert += quote;
+    found.insert += stat->num_children > 0 ? '/' : ' ';
     return found;
 }
 
 }  // namespace
 
 // Of a million names only those that are shown are copied and sorted.
-Completion complete_paths(std::string_view prefix, std::vector<std::string_view>& names) {
+Completion complete_paths(std::string_view prefix, std::vector<std::string_view>& names,
+                          char quote) {
     Completion found;
     if (names.empty()) return found;
     size_t shared = names.front().size();
@@ -88,7 +108,11 @@ Completion complete_paths(std::string_view prefix, std::vector<std::string_view>
             std::mismatch(name.begin(), name.end(), names.front().begin(), names.front().end());
         shared = std::min(shared, static_cast<size_t>(at - name.begin()));
     }
-    found.insert = escaped(names.front().substr(prefix.size(), shared - prefix.size()));
+    // Not the first half of a character: é and è share one of their two bytes.
+    std::string_view whole = names.front();
+    while (shared > prefix.size() && shared < whole.size() && (whole[shared] & 0xc0) == 0x80)
+        --shared;
+    found.insert = quoted(whole.substr(prefix.size(), shared - prefix.size()), quote);
     found.count = names.size();
     size_t shown = std::min(names.size(), choices_max);
     std::partial_sort(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), names.end());
@@ -126,7 +150,8 @@ Completion complete_line(Shell& shell, std::string_view line) {
     Typing typing = words_typed(line);
     std::string_view typed = line.substr(typing.begin);
     if (typing.before.empty()) return complete_from(typed, command_names(), " ");
-    if (typed.starts_with('/')) return complete_path(shell, typed);
+    bool in_quotes = typed.starts_with("'/") || typed.starts_with("\"/");
+    if (typed.starts_with('/') || in_quotes) return complete_path(shell, typed);
     if (typing.before.front() == "help") return complete_from(typed, command_names(), " ");
     const Command* command = find_command(typing.before.front());
     if (command == nullptr) return {};

@@ -28,8 +28,9 @@ Completion complete_line(Shell& shell, std::string_view line);
 std::string hint_for(std::string_view line, size_t room);
 
 // The parts of it that need no server. `names`, which are put into another order, all begin with
-// `prefix`; what is inserted is escaped.
-Completion complete_paths(std::string_view prefix, std::vector<std::string_view>& names);
+// `prefix`; what is inserted is escaped, as it has to be within a `quote` that is open (0: none).
+Completion complete_paths(std::string_view prefix, std::vector<std::string_view>& names,
+                          char quote = 0);
 // Of `names`, those that begin with `typed`. `closing` goes
 // behind a name that is the only one.
 Completion complete_from(std::string_view typed, const std::vector<std::string>& names,

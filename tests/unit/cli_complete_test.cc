@@ -34,6 +34,24 @@ TEST_CASE("of many names what all share is inserted, and the first are shown") {
     CHECK(complete_paths("n", none).count == 0);
 }
 
+TEST_CASE("no half of a character is inserted") {
+    std::vector<std::string_view> names = {"caf\u00e9", "caf\u00e8"};
+    CHECK(complete_paths("c", names).insert == "af");
+    names = {"\u00e9", "\u00e8"};
+    CHECK(complete_paths("", names).insert == "");
+    names = {"\u00e9t\u00e9"};
+    CHECK(complete_paths("\u00e9", names).insert == "t\u00e9");
+}
+
+TEST_CASE("within quotes only what has a meaning there is escaped") {
+    std::vector<std::string_view> names = {"a b\"c\\d'e"};
+    CHECK(complete_paths("a", names).insert == "\\ b\\\"c\\\\d\\'e");
+    CHECK(complete_paths("a", names, '"').insert == " b\\\"c\\\\d'e");
+    CHECK(complete_paths("a", names, '\'').insert == "");
+    names = {"a b"};
+    CHECK(complete_paths("a", names, '\'').insert == " b");
+}
+
 TEST_CASE("a path is seen from where one is") {
     CHECK(path_from("/a/b", "c") == "/a/b/c");
     CHECK(path_from("/a/b", "..") == "/a");
