@@ -38,12 +38,6 @@ std::string owner(const Stat& stat) {
     return hex(stat.ephemeral_owner) + (stat.ephemeral_owner == 0 ? "" : " (ephemeral)");
 }
 
-// Characters, of UTF-8.
-size_t length(std::string_view text) {
-    return static_cast<size_t>(std::count_if(
-        text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
-}
-
 }  // namespace
 
 std::string human_stat(const Stat& stat, int64_t now_ms, bool color) {
@@ -70,18 +64,23 @@ std::string human_stat(const Stat& stat, int64_t now_ms, bool color) {
 
 std::string in_columns(const std::vector<std::string>& names, size_t width) {
     size_t widest = 0;
-    for (const std::string& name : names) widest = std::max(widest, length(name) + 2);
+    for (const std::string& name : names) widest = std::max(widest, characters(name) + 2);
     size_t across = std::max<size_t>(width / std::max<size_t>(widest, 1), 1);
     size_t down = (names.size() + across - 1) / across;
     std::string text;
     for (size_t row = 0; row < down; ++row) {
         for (size_t i = row; i < names.size(); i += down) {
             text += names[i];
-            if (i + down < names.size()) text.append(widest - length(names[i]), ' ');
+            if (i + down < names.size()) text.append(widest - characters(names[i]), ' ');
         }
         text += "\n";
     }
     return text;
+}
+
+size_t characters(std::string_view text) {
+    return static_cast<size_t>(std::count_if(
+        text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
 }
 
 size_t terminal_width() {

@@ -17,6 +17,7 @@ namespace zk {
 std::string human_stat(const Stat& stat, int64_t now_ms, bool color);
 // As `ls` shows files: in columns, down and then across.
 std::string in_columns(const std::vector<std::string>& names, size_t width);
+size_t characters(std::string_view text);  // of UTF-8; about as many columns
 size_t terminal_width();  // of standard output; 80 where nothing is known
 
 }  // namespace zk

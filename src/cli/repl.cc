@@ -42,6 +42,7 @@ private:
     void take_role(std::string_view answer);
     void show_hint();
     void hide_hint();
+    std::string typed_away();
     void put(std::string_view text);
     unsigned char complete();
     void show_choices(const Completion& found);
@@ -176,7 +177,10 @@ void Repl::remember(const std::string& line) {
 
 // [127.0.0.1:2181 leader] /app>
 const char* Repl::prompt() {
-    if (!begun_.empty()) return "... ";
+    if (!begun_.empty()) {
+        prompt_width_ = 4;
+        return "... ";
+    }
     SyncClient& session = shell_.session();
     ClientState state = session.state();
     std::string how =
@@ -188,8 +192,8 @@ const char* Repl::prompt() {
     prompt_ += how;
     if (color_) prompt_ += "\1\033[0m\1";
     prompt_ += "] " + shell_.directory() + "> ";
-    prompt_width_ = session.server().size() + session.chroot().size() + how.size() +
-                    shell_.directory().size() + 6;
+    prompt_width_ = session.server().size() + characters(session.chroot()) + how.size() +
+                    characters(shell_.directory()) + 6;
     return prompt_.c_str();
 }
 
@@ -216,7 +220,7 @@ void Repl::take_role(std::string_view answer) {
     if (role == role_) return;
     role_ = std::move(role);
     if (!typing_) return;
-    put("\r\033[K");
+    put(typed_away());
     el_set(edit_, EL_REFRESH);
 }
 
@@ -236,6 +240,14 @@ void Repl::show_hint() {
 
 void Repl::hide_hint() {
     if (std::exchange(hinting_, false)) put("\033[K");
+}
+
+// What makes the line being typed, and the rows it has filled, vanish from the terminal.
+std::string Repl::typed_away() {
+    const LineInfo* line = el_line(edit_);
+    std::string_view text(line->buffer, static_cast<size_t>(line->cursor - line->buffer));
+    size_t rows = (prompt_width_ + characters(text)) / terminal_width();
+    return (rows > 0 ? "\033[" + std::to_string(rows) + "A" : "") + "\r\033[J";
 }
 
 void Repl::put(std::string_view text) {
@@ -275,8 +287,14 @@ void Repl::on_signal(int signal) {
         ended_ = true;
         shell_.quit();
     }
+    if (signal == SIGINT && !typing_) put("\n");  // behind the terminal's ^C
     if (!typing_) return;
-    if (signal == SIGWINCH) el_resize(edit_);
+    if (signal == SIGWINCH) {
+        // libedit forgets where the cursor is, and does not draw.
+        el_resize(edit_);
+        put(typed_away());
+        el_set(edit_, EL_REFRESH);
+    }
     if (signal == SIGCONT) {
         el_set(edit_, EL_PREP_TERM, 1);
         el_set(edit_, EL_REFRESH);
@@ -286,7 +304,7 @@ void Repl::on_signal(int signal) {
 // Takes the place of the line that is being typed, which then appears again below.
 void Repl::notice(std::string_view text) {
     std::string shown;
-    if (typing_) shown += "\r\033[K";
+    if (typing_) shown += typed_away();
     if (!text.empty()) {
         if (color_) shown += "\033[33m";
         shown += text;
