@@ -39,8 +39,8 @@ Status Contender::enter() {
 }
 
 Status Contender::stand() {
+    if (Err err = take_back(); err != Err::ok) return recipe_.fail(err, plan_.path);
     guid_ = new_guid();
-    name_.clear();
     shell_.hold_ephemerals();
     std::string wanted =
         shell_.full(plan_.path + "/" + guid_ + std::string(plan_.read ? read_tag : lock_tag));
@@ -177,18 +177,24 @@ Status Contender::take_hold(bool& held) {
 }
 
 void Contender::leave() {
-    if (recipe_.session() == made_in_ && !guid_.empty()) {
-        // Signals no longer count, but without a server the session has to expire by itself.
-        recipe_.release_while_alive();
+    // Signals no longer count, but without a server the session has to expire by itself.
+    recipe_.release_while_alive();
+    take_back();
+}
+
+// Ok: no znode of this session is in the line. After an error `stand` tries again, since the
+// session may live on, and the old znode would be before the new one for ever.
+Err Contender::take_back() {
+    while (!guid_.empty() && recipe_.session() == made_in_) {
         Err err = name_.empty() ? find_own() : Err::ok;
-        while (err == Err::ok || err == Err::connection_loss) {
-            if (name_.empty() || recipe_.session() != made_in_) break;
-            err = recipe_.call(call::remove(own_path(), -1)).header.err;
-            if (err == Err::ok) break;
-        }
+        if (err == Err::connection_loss) break;  // it was never made
+        if (err == Err::ok) err = recipe_.call(call::remove(own_path(), -1)).header.err;
+        if (err == Err::ok || err == Err::no_node || err == Err::session_expired) break;
+        if (err != Err::connection_loss) return err;
     }
     guid_.clear();
     name_.clear();
+    return Err::ok;
 }
 
 Status Contender::run(const std::vector<std::string>& command, bool& lost) {

@@ -43,6 +43,7 @@ private:
     };
 
     Status stand();
+    Err take_back();
     Status wait_turn();
     Status take_hold(bool& held);
     Err find_own();
@@ -57,7 +58,7 @@ private:
     SyncClient& session_;
     Plan plan_;
     std::string guid_;
-    std::string name_;        // empty: no znode of ours is known
+    std::string name_;        // empty: no znode of ours is known; it may be there
     int64_t made_in_ = 0;     // the session it belongs to
     int64_t fence_ = 0;       // its czxid, while it is held
     bool told_waiting_ = false;

@@ -21,6 +21,8 @@ namespace {
 
 constexpr uint64_t call_ms_min = 1000;  // that a call may take past a deadline: to look just once
 constexpr double seconds_max = 1e9;
+// Servers are not as strict with the end of a session, least of all one that starts just now.
+constexpr uint64_t clean_up_ms_min = 2000;
 constexpr Acl anyone[] = {{.perms = perm::all, .scheme = "world", .id = "anyone"}};
 
 }  // namespace
@@ -117,7 +119,8 @@ void Recipe::release(uint64_t until_ms) {
 }
 
 void Recipe::release_while_alive() {
-    release(session_.renewed_ms() + static_cast<uint64_t>(session_.session_timeout_ms()));
+    uint64_t timeout_ms = static_cast<uint64_t>(session_.session_timeout_ms());
+    release(std::max(session_.renewed_ms() + timeout_ms, session_.now_ms() + clean_up_ms_min));
 }
 
 void Recipe::resume(uint64_t deadline_ms) {

@@ -307,6 +307,23 @@ test_elect() {
     wait $leader
 }
 
+# What could not be taken out of the line without a server is in the way when there is one again,
+# and the session lives on.
+test_elect_after_outage() {
+    [ -n "$zkd_pid" ] || return 0
+    behind ruler elect /throne -- sh -c 'echo leading; exec sleep 100'
+    local ruler=$!
+    lines_of "$dir/ruler.out" 1
+    stop_zkd KILL
+    lines_of "$dir/ruler.err" 1
+    sleep 3
+    start_zkd
+    lines_of "$dir/ruler.out" 2
+    verdict "a leader does not wait for its own forerunner" $?
+    kill -TERM $ruler
+    wait $ruler
+}
+
 test_join() {
     zk join /group --name me --data hi -- "$cli" -server "$server$root" get /group/me
     expect "join puts a znode there while the command runs" 0 "hi$nl" ""
@@ -522,6 +539,7 @@ test_readers_and_slots
 test_ends
 test_outages
 test_elect
+test_elect_after_outage
 test_join
 test_watch
 test_wait
