@@ -34,8 +34,8 @@ public:
 
     bool open(std::string name) {
         name_ = std::move(name);
-        // What is no plain file, a pipe or /dev/null, is written to and not put another in place of;
-        // and so is what a symbolic link leads to.
+        // What is no plain file, a pipe or /dev/null, is written to as it is; and so is what a
+        // symbolic link leads to.
         struct stat there = {};
         replaces_ = lstat(name_.c_str(), &there) != 0 || S_ISREG(there.st_mode);
         fd_ = ::open(written_name().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
