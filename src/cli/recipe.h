@@ -57,6 +57,7 @@ public:
     // The reverse: from now on until `deadline_ms`.
     void resume(uint64_t deadline_ms);
     int signal() const { return signal_; }  // the last that came, or 0
+    void forget_signal() { signal_ = 0; }  // calls and waits go on
     int take_signal() { return std::exchange(to_pass_on_, 0); }
     bool over() const { return stopped() || session_.now_ms() >= deadline_ms_; }
     // Does a child's end end calls and waits as well? It counts from now on.

@@ -210,8 +210,12 @@ Status Membership::run(const std::vector<std::string>& command) {
     for (;;) {
         recipe_.heed_children(true);
         if (child.ended()) break;
-        if (int number = recipe_.take_signal()) child.pass_on(number);
-        if (!refused && recipe_.signal() == 0 && !is_there()) {
+        if (int number = recipe_.take_signal()) {
+            // It is the child that decides: SIGHUP may only make it read its settings again.
+            child.pass_on(number);
+            recipe_.forget_signal();
+        }
+        if (!refused && !is_there()) {
             Err err = put();
             refused = err != Err::ok && err != Err::request_timeout && err != Err::node_exists;
             if (refused) recipe_.fail(err, path_);

@@ -346,6 +346,20 @@ test_join() {
 
 # -- watch and wait ------------------------------------------------------------------------------
 
+test_member_hung_up() {
+    behind daemon join /daemons --name d -- sh -c 'trap "echo settings read" HUP; echo ready
+        while ! [ -e "$dir/daemon.end" ]; do sleep 0.05; done'
+    local daemon=$!
+    lines_of "$dir/daemon.out" 1
+    kill -HUP $daemon
+    lines_of "$dir/daemon.out" 2
+    quiet delete /daemons/d
+    quiet wait /daemons/d --timeout 10
+    verdict "a member whose command outlives a signal is put back, too" $?
+    echo >"$dir/daemon.end"
+    wait $daemon
+}
+
 test_watch() {
     printf '%s\n' 'create /t x' 'create /t/a 1' 'create /t/a/b 2' | quiet
     zk watch /t --initial --count 1
@@ -541,6 +555,7 @@ test_outages
 test_elect
 test_elect_after_outage
 test_join
+test_member_hung_up
 test_watch
 test_wait
 test_queue
