@@ -2,6 +2,8 @@
 
 #include "client/link.h"
 
+#include <utility>
+
 namespace zk {
 
 namespace {
@@ -157,14 +159,16 @@ void Link::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
 void Link::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t*) {
     Link* link = link_of(stream->data);
     size_t got = size > 0 ? static_cast<size_t>(size) : 0;
-    link->in_.truncate(link->in_.size() - link->asked_ + got);
+    // Nothing was asked for where libuv tells of the end right behind the last bytes.
+    size_t asked = std::exchange(link->asked_, 0);
+    link->in_.truncate(link->in_.size() - asked + got);
     if (link->closed_ || size == 0) return;
     if (size < 0) {
         link->fail(size == UV_EOF ? link->address_ + " closed the connection"
                                   : link->address_ + ": " + uv_strerror(static_cast<int>(size)));
         return;
     }
-    if (got == link->asked_ && link->read_size_ < read_size_max) link->read_size_ *= 2;
+    if (got == asked && link->read_size_ < read_size_max) link->read_size_ *= 2;
     link->events_.on_bytes(link->events_.context, link->in_);
 }
 

@@ -40,6 +40,16 @@ def welcome(reply):
     return serve
 
 
+def slam(connection):
+    """A reply and a reset at once: both are there when the client looks."""
+    connection.recv(100)
+    connection.sendall(WELCOME)
+    connection.recv(100)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.sendall(struct.pack(">i", 100) + bytes(10))
+    connection.close()
+
+
 KINDS = {
     "http": answer(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", False),
     "silent": kept.append,
@@ -50,6 +60,7 @@ KINDS = {
     "short": answer(bytes([0, 0, 0, 4, 0, 0, 0, 0]), True),
     "good until it is asked": welcome(b""),
     "out of order": welcome(struct.pack(">iiqi", 16, 999, 1, 0)),
+    "slamming the door": slam,
     "silent once it is asked": welcome(None),
 }
 
