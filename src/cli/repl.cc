@@ -191,9 +191,12 @@ const char* Repl::prompt() {
     if (color_) prompt_ += is_connected(state) ? "\1\033[32m\1" : "\1\033[31m\1";
     prompt_ += how;
     if (color_) prompt_ += "\1\033[0m\1";
-    prompt_ += "] " + shell_.directory() + "> ";
+    std::string place = shell_.directory();
+    const Transaction& transaction = shell_.transaction();
+    if (transaction.open) place += " multi " + std::to_string(transaction.ops.size());
+    prompt_ += "] " + place + "> ";
     prompt_width_ = session.server().size() + characters(session.chroot()) + how.size() +
-                    characters(shell_.directory()) + 6;
+                    characters(place) + 6;
     return prompt_.c_str();
 }
 
