@@ -535,7 +535,7 @@ test_nohup() {
     pkill -HUP -P $nohup
     kill -HUP $nohup
     echo >"$dir/go"
-    wait $nohup && [ "$(cat "$dir/nohup.out")" = done ]
+    wait $nohup && [ "$(cat "$dir/nohup.out")" = "done" ]
     verdict "under nohup neither we nor the command are hung up" $?
 }
 
