@@ -90,8 +90,11 @@ void Quorum::tick_leader() {
         transfer_to_ = 0;
         transfer_told_ = false;
     }
-    // What all others have and this disk has not: its time is up.
-    if (durable_ >= committed_) behind_since_us_ = now_us_;
+    // What the others have had for so long, and this disk has not: its time is up.
+    if (durable_ >= behind_at_) {
+        behind_at_ = committed_;
+        behind_since_us_ = now_us_;
+    }
     if (transfer_to_ == 0 && now_us_ - behind_since_us_ > options_.election_us) {
         behind_since_us_ = now_us_;
         if (transfer())
@@ -242,6 +245,7 @@ void Quorum::lead() {
     term_start_ = 0;
     barriers_.clear();
     barrier_sent_ = 0;
+    behind_at_ = committed_;
     behind_since_us_ = now_us_;
     for (auto& [id, progress] : peers_) {
         progress.match = 0;  // of an earlier term, when this log was another one

@@ -249,7 +249,8 @@ private:
     uint32_t transfer_to_ = 0;
     bool transfer_told_ = false;
     uint64_t transfer_until_us_ = 0;
-    uint64_t behind_since_us_ = 0;  // this leader's disk lags what is committed
+    uint64_t behind_at_ = 0;        // was committed at the time that follows; this leader's disk
+    uint64_t behind_since_us_ = 0;  // has yet to have it
     std::vector<Barrier> barriers_;  // asked of this leader
 
     // This member's own barriers.

@@ -237,6 +237,21 @@ TEST_CASE("what a leader's own disk has not is committed by the others'") {
     CHECK(three.broken == "");
 }
 
+TEST_CASE("a leader whose disk is always a little behind keeps its place") {
+    Ensemble three(3);
+    REQUIRE(three.elect(1));
+    three.slow_log = {1};
+    for (int i = 0; i < 100; ++i) {
+        uint64_t zxid = three.append(1);
+        three.deliver();
+        REQUIRE(three.at(1).committed() == zxid);
+        three[1].make_durable(zxid - 1);
+        three.pass(20'000);
+        REQUIRE(three.at(1).role() == Role::leader);
+    }
+    CHECK(three.broken == "");
+}
+
 TEST_CASE("a leader whose disk stays behind hands over") {
     Ensemble three(3);
     REQUIRE(three.elect(1));
