@@ -3,7 +3,7 @@
 // Asks the server of the session. Where `cons` is not among the words it may answer
 // (4lw.commands.whitelist), only the server's own rates are shown.
 
-#include "cli/top.h"
+#include "cli/top_words.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>

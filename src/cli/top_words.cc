@@ -1,6 +1,6 @@
-// top_words.cc -- see top.h.
+// top_words.cc -- see top_words.h.
 
-#include "cli/top.h"
+#include "cli/top_words.h"
 
 #include <algorithm>
 #include <charconv>

@@ -109,7 +109,7 @@ void Core::answer_origin(const Entry& entry, const Applied& applied) {
     // A session that came back elsewhere takes the connection along that it has here; so does one
     // that came back here, to a connection that is gone by now.
     if (entry.op == entry_op::attach_session && applied.err == Err::ok && client == nullptr)
-        settle_session(entry.session, "its session came back at another server");
+        settle_session(entry.session, "its session came back elsewhere");
     // And so does one that ended.
     if (entry.op == static_cast<int32_t>(Op::close_session) && !applied.moved)
         settle_session(entry.session, "its session ended");

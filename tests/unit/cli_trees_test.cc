@@ -9,7 +9,7 @@
 #include "cli/names.h"
 #include "cli/progress.h"
 #include "cli/record.h"
-#include "cli/top.h"
+#include "cli/top_words.h"
 
 using namespace zk;
 using namespace std::string_literals;

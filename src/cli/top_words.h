@@ -1,4 +1,4 @@
-// top.h -- what a server says about its connections, and what happened between two looks.
+// top_words.h -- what a server says about its connections, and what happened between two looks.
 //
 // Pure. The texts are the answers to the four-letter words `cons` and `srvr`.
 
