@@ -112,6 +112,29 @@ ZnodeId Tree::find(const PathKey& key) const {
     return index_.find(key.hash, [&](ZnodeId id) { return is_at(id, key.path); });
 }
 
+void Tree::Ahead::add(std::string_view path) {
+    if (count_ == most) return;
+    uint64_t hash = tree_.hash_path(path);
+    tree_.index_.prefetch(hash);
+    hashes_[count_++] = hash;
+}
+
+void Tree::Ahead::fetch() {
+    ZnodeId found[most];
+    for (size_t i = 0; i < count_; ++i) {
+        found[i] = tree_.index_.guess(hashes_[i]);
+        if (found[i] != 0) __builtin_prefetch(&tree_.znodes_[found[i]]);
+    }
+    constexpr size_t line = 64;
+    for (size_t i = 0; i < count_; ++i) {
+        const uint8_t* bytes = found[i] == 0 ? nullptr : tree_.znodes_[found[i]].bytes;
+        if (bytes == nullptr) continue;
+        __builtin_prefetch(bytes);
+        __builtin_prefetch(bytes + line);
+    }
+    count_ = 0;
+}
+
 Stat Tree::stat(ZnodeId id) const {
     const Znode& znode = znodes_[id];
     const Extra& more = extra(id);
@@ -134,7 +157,7 @@ Stat Tree::stat(ZnodeId id) const {
 std::string Tree::path(ZnodeId id) const {
     if (id == root) return "/";
     size_t size = 0;
-    for (ZnodeId at = id; at != root; at = znodes_[at].parent) size += 1 + name_size_of(znodes_[at]);
+    for (ZnodeId at = id; at != root; at = znodes_[at].parent) size += 1 + name(at).size();
     std::string path(size, '/');
     for (ZnodeId at = id; at != root; at = znodes_[at].parent) {
         std::string_view part = name(at);
@@ -353,7 +376,8 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
     data_bytes_ += data.size();
     data_bytes_ -= bytes_of(data_size_of(znode));
     if (!undoing_ && size_of(data) == data_size_of(znode)) {
-        if (!data.empty()) memcpy(znode.bytes + name_at + name_size_of(znode), data.data(), data.size());
+        uint8_t* at = znode.bytes + name_at + name_size_of(znode);
+        if (!data.empty()) memcpy(at, data.data(), data.size());
     } else {
         uint8_t* before = znode.bytes;
         set_bytes(id, name(id), data);

@@ -10,9 +10,9 @@
 //                                    children, raw cversion, pzxid, aversion, owner or ttl
 //
 // One hash of the whole path finds a znode; that it is the right one is proved by comparing names
-// up to the root. A Znode is one line of the processor's cache. A znode's children are an array of numbers; each child knows its place in it, and
-// a removed one's place is taken by the last. So their order depends on history alone, which is the
-// same on every node.
+// up to the root. A Znode is one line of the processor's cache. Its children are an array of
+// numbers; each child knows its place in it, and a removed one's place is taken by the last. So
+// their order depends on history alone, which is the same on every node.
 //
 // The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data
 // and access list, both keyed by its path. It does not depend on the layout.
@@ -53,7 +53,8 @@ struct Znode {
 };
 static_assert(sizeof(Znode) == 64);
 
-inline constexpr uint32_t null_data = ~0u;  // as a size: there is none, which is not the same as empty
+// As a size: there is none, which is not the same as empty.
+inline constexpr uint32_t null_data = ~0u;
 
 // A path and its hash, so that a request hashes it once. Made by Tree::key; good while the path is.
 struct PathKey {
@@ -110,6 +111,23 @@ public:
     ZnodeId find(std::string_view path) const { return find(key(path)); }
     // Starts the memory's way to the processor; `find` soon after waits less.
     void prefetch(std::string_view path) const { index_.prefetch(hash_path(path)); }
+
+    // The same for a few requests together, all the way to the data: slots first, then records, then
+    // their bytes, so that each waits for all at once instead of one after the other. What it
+    // fetches is a guess, and nothing hangs on it.
+    class Ahead {
+    public:
+        static constexpr size_t most = 16;
+
+        explicit Ahead(const Tree& tree) : tree_(tree) {}
+        void add(std::string_view path);  // no more than `most` before each fetch
+        void fetch();
+
+    private:
+        const Tree& tree_;
+        size_t count_ = 0;
+        uint64_t hashes_[most] = {};
+    };
 
     const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
     std::string_view name(ZnodeId id) const;

@@ -90,7 +90,8 @@ Err find_parent(const Write& call, std::string_view path, PathKey& above, ZnodeI
     return parent == 0 ? Err::no_node : Err::ok;
 }
 
-// What is there has a good path; only one that names nothing has to be looked at. "" finds the root.
+// What is there has a good path: only one that names nothing has to be looked at, and "", which
+// finds the root.
 Err find_valid(const Write& call, const PathKey& key, ZnodeId& id) {
     id = call.state.tree.find(key);
     if (id != 0 && !key.path.empty()) return Err::ok;
