@@ -42,7 +42,7 @@ public:
         if (now_.slots) __builtin_prefetch(&now_.slots[static_cast<uint32_t>(hash) & now_.mask]);
     }
 
-    // A number that may be the one: its slot has the hash's tag. 0: there is surely none, or the slot
+    // A number that may be the one: its slot has the tag. 0: there is surely none, or the slot
     // is too far to be worth it.
     uint32_t guess(uint64_t hash) const {
         if (now_.slots == nullptr) return none;

@@ -112,8 +112,8 @@ public:
     // Starts the memory's way to the processor; `find` soon after waits less.
     void prefetch(std::string_view path) const { index_.prefetch(hash_path(path)); }
 
-    // The same for a few requests together, all the way to the data: slots first, then records, then
-    // their bytes, so that each waits for all at once instead of one after the other. What it
+    // The same for a few requests together, all the way to the data: slots first, then records,
+    // then their bytes, so that each waits for all at once instead of one after the other. What it
     // fetches is a guess, and nothing hangs on it.
     class Ahead {
     public:
