@@ -102,7 +102,10 @@ void UvIo::turn() {
     now_us_ = uv_hrtime() / 1000;
     uint64_t started_us = now_us_;
     network_.before_turn(started_us);
+    in_turn_ = true;
     bool more = node_->turn();
+    in_turn_ = false;
+    wall_ms_ = 0;
     more = network_.after_turn() || more;
     now_us_ = 0;
     longest_turn_us_ = std::max(longest_turn_us_, now_us() - started_us);
@@ -182,9 +185,12 @@ uint64_t UvIo::now_us() {
 }
 
 int64_t UvIo::wall_ms() {
+    if (wall_ms_ != 0) return wall_ms_;
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
-    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+    int64_t wall_ms = int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+    if (in_turn_) wall_ms_ = wall_ms;
+    return wall_ms;
 }
 
 void UvIo::random(std::span<uint8_t> out) {
