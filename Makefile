@@ -90,7 +90,7 @@ endif
 all: binaries  ## zkd, zk-cli and zk-bench
 	@printf $(hint) "Built. 'make test' tries it all; './zkd zk.conf' starts it."
 
-binaries: $(OUT)zkd $(OUT)zk-cli $(OUT)zk-bench
+binaries: $(OUT)zkd $(OUT)zk-cli $(OUT)zk-bench $(BUILD)/null-server
 
 $(OUT)zkd: $(zkd_objects)
 	$(call say,LD)
@@ -101,6 +101,9 @@ $(OUT)zk-cli: $(cli_objects)
 $(OUT)zk-bench: $(bench_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
+$(BUILD)/null-server: $(BUILD)/utils/null_server.o $(call objects,base)
+	$(call say,LD)
+	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(RUNTIME_LIBS)
 $(BUILD)/unit: $(unit_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_cli)
@@ -131,6 +134,10 @@ $(BUILD)/src/%.o: src/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(quiet)$(CXX) $(src_flags) -c -o $@ $<
+$(BUILD)/utils/%.o: utils/%.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(quiet)$(CXX) $(src_flags) -c -o $@ $<
 $(BUILD)/tests/%.o: tests/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -143,7 +150,7 @@ $(BUILD)/unit_main.o:
 
 -include $(zkd_objects:.o=.d) $(cli_objects:.o=.d) $(bench_objects:.o=.d) $(unit_objects:.o=.d) \
          $(tools_objects:.o=.d) \
-         $(sim_objects:.o=.d) $(explore_objects:.o=.d)
+         $(sim_objects:.o=.d) $(explore_objects:.o=.d) $(BUILD)/utils/null_server.d
 
 # --- tests -------------------------------------------------------------------------------------------
 
