@@ -83,7 +83,7 @@ say = @printf '%s %s\n' $(1) $(notdir $@)
 hint = '%s\n'
 endif
 
-.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile readme bench fuzz format lint tidy \
+.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile readme bench compare fuzz format lint tidy \
         install uninstall clean help binaries always
 .DEFAULT_GOAL := all
 
@@ -212,8 +212,12 @@ fuzz: $(addprefix build/fuzz/,$(fuzzers))  ## each fuzzer for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(fuzzers)
 -include $(wildcard build/fuzz/*/*/*.d build/fuzz/*/*/*/*.d)
 
-bench: binaries  ## what this machine does; beside Apache ZooKeeper: utils/compare
-	@utils/compare --quick --alone --zkd $(where)/zkd --bench $(where)/zk-bench
+compared := $(if $(OUT),--zkd $(where)/zkd --bench $(where)/zk-bench --null-server $(BUILD)/null-server)
+bench: binaries  ## what this machine does, in a minute
+	@utils/compare --quick --alone $(compared)
+compare: binaries  ## zkd beside ZooKeeper, redis and the limit: FULL=1 all, QUICK=1 small, ONLY=part, README=1
+	@utils/compare $(compared) $(if $(FULL),--full) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+	    $(if $(README),--readme README.md)
 
 # --- care --------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import time
 
+from ensemble_loads import run_loads, started
 from ensembles import word
 from figures import median, ratios, say, size_text, spread
 from servers import Load, Null, Redis, Zkd, ZooKeeper
@@ -130,26 +131,12 @@ def each(before, after, count):
     return text + " ZooKeeper"
 
 
-def wait_for(server, name, done):
-    deadline = time.monotonic() + 900
-    while not done(word(server.port, name, 60)):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"compare: {server.name} does not get there ({name})")
-        time.sleep(0.5)
-
-
 def wait_for_snapshot(server):
     """Until none has been under way for a second."""
     quiet = 0
     while quiet < 10:
         quiet = 0 if server.has_children() else quiet + 1
         time.sleep(0.1)
-
-
-def end_of(held):
-    """Lets a zk-bench go that holds what it has made."""
-    held.send_signal(signal.SIGINT)
-    held.communicate()
 
 
 def restarts(server):
@@ -172,11 +159,9 @@ def run_memory(options, _loads, figures, _raw):
         server.bench("-c", 16, "-d", 64, "-w", "fill", "--keep", *space)
         wait_for_snapshot(server)
         full[server.name] = (empty, memory_of(server))
-        held = server.bench("-c", 16, "-d", 64, "-w", "watches", "--keep", "--hold", 600, *space,
-                            background=True)
-        wait_for(server, "wchs", lambda text: f"Total watches:{count}" in text)
-        watched[server.name] = (full[server.name][1], memory_of(server))
-        end_of(held)
+        with server.holding("wchs", f"Total watches:{count}", "-c", 16, "-d", 64, "-w", "watches",
+                            "--keep", *space):
+            watched[server.name] = (full[server.name][1], memory_of(server))
         started[server.name] = restarts(server)
         server.stop()
         server.clear()
@@ -211,10 +196,8 @@ def run_idle(options, _loads, figures, _raw):
         server.start()
         server.bench("-w", "idle", "-c", 100)  # what the first ones cost is not theirs
         before = memory_of(server)
-        held = server.bench("-w", "idle", "-c", count, "--hold", 600, background=True)
-        wait_for(server, "srvr", lambda text: f"Connections: {count + 2}" in text)
-        found[server.name] = (before, memory_of(server))
-        end_of(held)
+        with server.holding("srvr", f"Connections: {count + 2}", "-w", "idle", "-c", count):
+            found[server.name] = (before, memory_of(server))
         server.stop()
         server.clear()
     mine = (found["zkd"][1][0] - found["zkd"][0][0]) / count
@@ -249,6 +232,11 @@ def run_fanout(options, _loads, figures, _raw):
                 "≤ 200 ms", took["zkd"]["p50"] <= 200)
 
 
+def run_three(options, _loads, figures, _raw):
+    with started(options, options.scratch, options.port + 10) as ensembles:
+        run_loads(options, ensembles, figures, "three nodes, ")
+
+
 # -- zkd by itself -------------------------------------------------------------------------------
 
 
@@ -260,8 +248,11 @@ def run_worst(options, _loads, figures, raw):
         server = kind(options, options.port)
         server.clear()
         server.start()
-        server.warm_up(min(options.warm_up, 3))
-        result = server.bench("-c", 16, "-d", 1, "-w", "set", "-n", operations, "--slices")[0]
+        server.bench("-c", 16, "-w", "fill", "--keep")
+        if kind is Zkd:
+            word(server.port, "srst")  # the fsyncs until here do not count
+        result = server.bench("-c", 16, "-d", 1, "-w", "set", "-n", operations, "--slices",
+                              "--keep")[0]
         raw.append(dict(load="worst", server=server.name, **result))
         if kind is Zkd:
             disk_ms = server.metric("max_fsynctime")
@@ -316,11 +307,9 @@ def run_memory10(options, _loads, figures, _raw):
                 f"({payload:.0f}) taken off", f"{each_znode:.0f} B", "", "", "≤ 150 B",
                 each_znode <= 150)
     connections = 1000
-    held = server.bench("-c", connections, "-d", 64, "-w", "watches", "--hold", 600,
-                        *large_space(options), background=True)
-    wait_for(server, "wchs", lambda text: f"Total watches:{count}" in text)
-    each_watch = (server.resident() - resident) / count
-    end_of(held)
+    with server.holding("wchs", f"Total watches:{count}", "-c", connections, "-d", 64, "-w",
+                        "watches", *large_space(options)):
+        each_watch = (server.resident() - resident) / count
     figures.add(f"{count:,} watches, one on each of them: memory of each", f"{each_watch:.1f} B",
                 "", "", "≤ 24 B", each_watch <= 24)
     for how, seconds in zip(("SIGTERM", "kill -9"), restarts(server)):
@@ -341,11 +330,9 @@ def measure_watches(options, connections, count, figures):
     space = ["--znodes", znodes, "--parents", min(100, znodes), "--keep"]
     server.bench("-c", connections, "-w", "fill,idle", "-d", 1, *space)
     before = server.resident()
-    held = server.bench("-c", connections, "-d", 16, "-w", "watch-all", "--hold", 600, *space,
-                        background=True)
-    wait_for(server, "wchs", lambda text: f"Total watches:{znodes * connections}" in text)
-    each_watch = (server.resident() - before) / (znodes * connections)
-    end_of(held)
+    with server.holding("wchs", f"Total watches:{znodes * connections}", "-c", connections,
+                        "-d", 16, "-w", "watch-all", *space):
+        each_watch = (server.resident() - before) / (znodes * connections)
     server.stop()
     server.clear()
     figures.add(f"{znodes * connections:,} watches, {connections:,} on each of {znodes:,} znodes: "
@@ -369,7 +356,7 @@ def run_snapshot(options, _loads, figures, raw):
     # After a second or two: a set is some 250 bytes of log.
     limit_kb = max(rate * 250 * 2 // 1024, 64)
     server = large_tree(options, "--snapCount", "2000000000", "--snapSizeLimitInKb", str(limit_kb))
-    process = server.bench(*paced, background=True)
+    process = server.start_bench(*paced)
     spans = snapshot_spans(server, process)
     during = server.results(process)[0]
     raw += [dict(load="before", **before), dict(load="during", spans=spans, **during)]
@@ -431,5 +418,5 @@ def add_fork(options, fork_us, resident, figures):
 
 # What each part is called, and whether it runs where nothing else is asked for.
 PARTS = dict(load=(run_load, True), start=(run_start, True), idle=(run_idle, True),
-             memory=(run_memory, True), fanout=(run_fanout, True), worst=(run_worst, False),
+             memory=(run_memory, True), fanout=(run_fanout, True), three=(run_three, False), worst=(run_worst, False),
              memory10=(run_memory10, False), snapshot=(run_snapshot, False))

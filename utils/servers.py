@@ -3,6 +3,7 @@
 Each is started on a port and a directory of its own. `run` puts a load on it and says what it took:
 CPU seconds of the server per 100 000 operations, operations a second, latencies in ms.
 """
+import contextlib
 import json
 import os
 import re
@@ -108,19 +109,36 @@ class Server:
         found = re.search(rf"^zk_{name}\t(\d+)", word(self.port, "mntr", 60), re.M)
         return int(found[1]) if found else 0
 
-    def bench(self, *arguments, background=False):
-        """zk-bench's results; or, in the background, its process, for `results`."""
+    def start_bench(self, *arguments):
+        """zk-bench in the background: its process, for `results` or `release`."""
         command = [self.options.bench, "-s", f"127.0.0.1:{self.port}", "--pid",
                    str(self.process.pid), "--json", "-q", *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        return process if background else self.results(process)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def bench(self, *arguments):
+        return self.results(self.start_bench(*arguments))
 
     @staticmethod
     def results(process):
-        output, _ = process.communicate()
+        output, errors = process.communicate()
         if process.returncode != 0:
-            sys.exit(f"compare: {' '.join(process.args)} failed: {output.decode()}")
+            sys.exit(f"compare: {' '.join(process.args)} failed: {output.decode()}{errors.decode()}")
         return json.loads(output)["results"]
+
+    @contextlib.contextmanager
+    def holding(self, name, wanted, *arguments):
+        """While zk-bench holds what it has made: since a word's answer has `wanted` in it."""
+        process = self.start_bench("--hold", 3600, *arguments)
+        while wanted not in word(self.port, name, 60):
+            if process.poll() is not None:
+                self.results(process)
+                sys.exit(f"compare: {self.name} does not get to: {wanted}")
+            time.sleep(0.5)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
 
     def warm_up(self, seconds):
         third = max(seconds / 3, 0.2)
