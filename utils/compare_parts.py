@@ -1,4 +1,4 @@
-"""The parts of utils/compare. Each starts what it needs, adds figures, and leaves nothing running."""
+"""The parts of utils/compare. Each starts what it needs, adds figures, leaves nothing running."""
 import json
 import signal
 import subprocess
@@ -225,8 +225,8 @@ def run_fanout(options, _loads, figures, _raw):
         return f"{latency['p50']:.0f} ms, worst {latency['max']:.0f} ms"
 
     theirs = took.get("ZooKeeper")
-    figures.add(f"a multi of {znodes} sets to {events:,} watchers over {connections:,} connections, "
-                "to the last event", text(took["zkd"]),
+    figures.add(f"a multi of {znodes} sets to {events:,} watchers over {connections:,} "
+                "connections, to the last event", text(took["zkd"]),
                 text(theirs) + " ZooKeeper" if theirs else "",
                 spread([theirs["p50"] / took["zkd"]["p50"]]) if theirs else "",
                 "≤ 200 ms", took["zkd"]["p50"] <= 200)
@@ -307,6 +307,8 @@ def run_memory10(options, _loads, figures, _raw):
                 f"({payload:.0f}) taken off", f"{each_znode:.0f} B", "", "", "≤ 150 B",
                 each_znode <= 150)
     connections = 1000
+    server.bench("-c", connections, "-w", "idle", *large_space(options))
+    resident = server.resident()  # what connections cost is not the watches'
     with server.holding("wchs", f"Total watches:{count}", "-c", connections, "-d", 64, "-w",
                         "watches", *large_space(options)):
         each_watch = (server.resident() - resident) / count
@@ -418,5 +420,6 @@ def add_fork(options, fork_us, resident, figures):
 
 # What each part is called, and whether it runs where nothing else is asked for.
 PARTS = dict(load=(run_load, True), start=(run_start, True), idle=(run_idle, True),
-             memory=(run_memory, True), fanout=(run_fanout, True), three=(run_three, False), worst=(run_worst, False),
-             memory10=(run_memory10, False), snapshot=(run_snapshot, False))
+             memory=(run_memory, True), fanout=(run_fanout, True), three=(run_three, False),
+             worst=(run_worst, False), memory10=(run_memory10, False),
+             snapshot=(run_snapshot, False))

@@ -70,6 +70,6 @@ def run_loads(options, ensembles, table, title=""):
                 table.add(f"{title}{name}: {label}", mine)
                 continue
             better, target = ratios(ours, theirs, cost), targets.get(key)
-            table.add(f"{title}{name}: {label}", mine, f"{pattern.format(median(theirs))} ZooKeeper",
-                      spread(better), f"≥ {target}×" if target else "",
-                      median(better) >= target if target else None)
+            table.add(f"{title}{name}: {label}", mine,
+                      f"{pattern.format(median(theirs))} ZooKeeper", spread(better),
+                      f"≥ {target}×" if target else "", median(better) >= target if target else None)

@@ -1,4 +1,4 @@
-"""Figures of several servers side by side: ratios with their spread, and the tables they go into."""
+"""Figures of several servers side by side: ratios with their spread, and their tables."""
 import os
 import statistics
 import sys
@@ -39,7 +39,8 @@ class Loads:
     """A row each for a load and a server: the measured figures, and how zkd's compare."""
 
     # key, heading, pattern, whether less is better
-    COLUMNS = [("cpu", "server CPU s / 100 000", "{:.3f}", True), ("rate", "ops/s", "{:,.0f}", False),
+    COLUMNS = [("cpu", "server CPU s / 100 000", "{:.3f}", True),
+               ("rate", "ops/s", "{:,.0f}", False),
                ("p50", "p50 ms", "{:.3f}", True), ("p99", "p99 ms", "{:.3f}", True),
                ("p999", "p99.9 ms", "{:.3f}", True)]
 
@@ -88,7 +89,8 @@ class Figures:
 
 
 def table(heads, rows, right_from=None):
-    rule = ["---:" if right_from is not None and i >= right_from else "---" for i in range(len(heads))]
+    left = len(heads) if right_from is None else right_from
+    rule = ["---"] * left + ["---:"] * (len(heads) - left)
     lines = [heads, rule] + rows
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

@@ -91,7 +91,7 @@ class Server:
         return 0
 
     def cpu_seconds(self):
-        """Of all its threads, to the nanosecond: Linux makes the clock's number of the process's."""
+        """Of all its threads, to the nanosecond; Linux makes the clock's id from the process's."""
         return time.clock_gettime(~self.process.pid << 3 | 2)
 
     def has_children(self):
@@ -122,7 +122,8 @@ class Server:
     def results(process):
         output, errors = process.communicate()
         if process.returncode != 0:
-            sys.exit(f"compare: {' '.join(process.args)} failed: {output.decode()}{errors.decode()}")
+            said = (output + errors).decode()
+            sys.exit(f"compare: {' '.join(process.args)} failed: {said}")
         return json.loads(output)["results"]
 
     @contextlib.contextmanager
@@ -204,7 +205,7 @@ class Null(Server):
 
 
 class Redis(Server):
-    """Without persistence, under redis-benchmark: values of 100 bytes, 10 000 keys, as zk-bench's."""
+    """Without persistence, under redis-benchmark: 10 000 keys of 100 bytes, as zk-bench's."""
 
     name = "redis"
     question, least_answer = b"PING\r\n", 7
@@ -228,7 +229,8 @@ class Redis(Server):
         cpu = self.cpu_seconds() - before
         text = done.stdout.decode().replace("\r", "\n")
         rate = float(re.search(r"throughput summary: ([\d.]+)", text)[1])
-        reached = re.findall(r"^([\d.]+)% <= ([\d.]+) milliseconds", text.split("Cumulative")[0], re.M)
+        reached = re.findall(r"^([\d.]+)% <= ([\d.]+) milliseconds",
+                             text.split("Cumulative")[0], re.M)
         at = {wanted: next(float(ms) for percent, ms in reached if float(percent) >= wanted)
               for wanted in (50, 99, 99.9)}
         self.rates[load.name] = rate
