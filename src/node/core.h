@@ -12,6 +12,7 @@
 //     requests.cc   bytes -> frames -> requests -> proposals, or reads that wait their turn
 //     answers.cc    committed entries -> apply -> events, replies, the reads behind them
 //     local_sessions.cc  sessions that only this node knows, and read-only service
+//     turns.cc      how long turns take, and what the long ones did
 //     words.cc, words_server.cc  four-letter words
 //
 // The turn, in order: disk work that is done, what peers sent, newly committed entries, what
@@ -71,6 +72,8 @@ struct Metrics {
     Summary update_latency_ms;
     Summary fsync_ms;
     Summary snapshot_ms;
+    Summary turn_us;
+    uint64_t long_turns = 0;  // more than 10 ms
     uint64_t packets_received = 0;
     uint64_t packets_sent = 0;
     uint64_t bytes_received = 0;
@@ -105,6 +108,7 @@ enum class Complaint : uint8_t {
     auth,
     reply,
     stranger,
+    slow,
     count
 };
 
@@ -128,6 +132,7 @@ public:
     void disk_done(Lane lane, uint64_t ticket, const DiskResult& result);
     void snapshot_done(const Result<void>& result);
     bool turn();
+    void turn_took(uint64_t us);
     uint64_t next_turn_us() const { return next_turn_us_; }
     void stop();
     void hand_over();
@@ -308,6 +313,19 @@ private:
     // words.cc: false if the letters are no word; else the answer, empty where there is none
     bool answer_word(std::string_view letters, const Client& client, Buffer& out);
 
+    // turns.cc
+    struct Tally {
+        uint64_t connections = 0;
+        uint64_t requests = 0;
+        uint64_t appended = 0;
+        uint64_t applied = 0;
+        uint64_t expired = 0;
+        uint64_t sent_bytes = 0;
+        uint64_t snapshot_us = 0;  // when the last one was begun
+    };
+    Tally tally() const;
+    void tell_slow(uint64_t us, const Tally& now);
+
     // answers.cc
     void apply_committed();
     void apply(const Entry& entry);
@@ -452,6 +470,7 @@ private:
     std::unique_ptr<SnapshotJob> snapshot_job_;
 
     StopStage stage_ = StopStage::running;
+    Tally tally_;  // of all turns before this one
     uint64_t complained_us_[static_cast<size_t>(Complaint::count)] = {};
 
     // Used again and again, so that a request allocates nothing.

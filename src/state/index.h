@@ -64,6 +64,17 @@ public:
         ++count_;
     }
 
+    // Makes room for so many in all, so that none of them makes the table grow. Takes long: before
+    // anybody waits.
+    void reserve(uint32_t count) {
+        if (uint64_t{count} * 4 <= uint64_t{now_.size()} * 3) return;
+        while (old_.slots != nullptr) move_some();
+        uint64_t size = size_min;
+        while (uint64_t{count} * 4 > size * 3) size *= 2;
+        make(size);
+        while (old_.slots != nullptr) move_some();
+    }
+
     // Requires: it is there.
     void erase(uint64_t hash, uint32_t number) {
         move_some();
@@ -142,6 +153,10 @@ private:
         uint64_t size = size_min;
         while (size < uint64_t{count_} * 2 || size * moves_per_change < uint64_t{now_.size()} * 4)
             size *= 2;
+        make(size);
+    }
+
+    void make(uint64_t size) {
         ASSERT(size <= uint64_t{1} << 31);
         old_ = now_;
         now_.slots = static_cast<Slot*>(calloc(size, sizeof(Slot)));

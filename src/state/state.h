@@ -88,7 +88,9 @@ public:
     // Snapshots: records in sections, each to be loaded in the order it was saved.
     using Emit = void (*)(void* context, uint32_t section, Bytes record);
     void save(void* context, Emit emit) const;
-    Result<void> load(uint32_t section, Reader& in);
+    // `load` takes all records that there are in `in`, and says how many.
+    void load_begin(uint64_t bytes) { load_bytes_ = bytes; }  // as long as the whole may be
+    Result<uint64_t> load(uint32_t section, Reader& in);
     Result<void> load_end(uint64_t zxid, uint64_t term, uint64_t digest);
 
     // The parts.
@@ -132,8 +134,20 @@ private:
     Applied run_membership(const Entry& entry, Buffer& reply);
     void show_membership(int64_t zxid, int64_t time_ms);
     void membership_changed();
+    // A record whose znode is not there yet: its place in the index is on its way to the processor.
+    struct Coming {
+        Tree::Saved saved;
+        uint64_t hash;
+        size_t path_size;
+        uint32_t depth;
+    };
+    bool load_meta(Reader& in);
+    bool load_acl(Reader& in);
     bool load_session(Reader& in);
-    bool load_znode(Reader& in);
+    bool load_znodes(Reader& in, uint64_t& count);
+    bool read_znode(Reader& in, Coming& coming);
+    bool load_znode(const Coming& coming);
+    void complete_below(size_t depth);
     void restore_special(std::string_view path, ZnodeId parent, AclId acl, int32_t aversion = 0);
 
     uint64_t seed_;
@@ -146,9 +160,15 @@ private:
     ZnodeId reap_at_ = 0;
 
     // While a snapshot is loaded: the way from the root to the last znode.
-    std::vector<ZnodeId> load_way_;
+    struct Step {
+        ZnodeId id;
+        uint64_t hash;
+    };
+    std::vector<Step> load_way_;
+    // The same of the last znode that was read, which is some records further.
     std::vector<size_t> load_sizes_;  // of the paths on that way
     std::string load_path_;
+    uint64_t load_bytes_ = 0;
 };
 
 }  // namespace zk

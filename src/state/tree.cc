@@ -470,13 +470,29 @@ void Tree::take_back(const Undo& undo) {
 
 ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
                       ZnodeList* list) {
-    uint64_t hash = hash_path(path);
-    ZnodeId id = root;
+    uint64_t parent_hash = parent == 0 ? 0 : hash_path(split_path(path).parent);
+    if (parent != 0) digest_ -= stat_term(parent_hash, parent);
+    ZnodeId id = 0;
+    bool good = put_back(hash_path(path), path.size(), parent, saved, list, id);
+    ASSERT(good);
+    if (parent != 0) digest_ += stat_term(parent_hash, parent);
+    complete(hash_path(path), id);
+    return id;
+}
+
+bool Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
+                    ZnodeList* list, ZnodeId& id) {
     if (parent == 0) {
         drop_terms(hash, root);
         free(znodes_[root].bytes);
+        id = root;
     } else {
+        auto twin = [&](ZnodeId other) {
+            return znodes_[other].parent == parent && name(other) == saved.name;
+        };
+        if (index_.find(hash, twin) != 0) return false;
         id = znodes_.allocate();
+        index_.insert(hash, id);
     }
     uint32_t keeps_extra = znodes_[id].extra;
     Znode& znode = znodes_[id];
@@ -495,17 +511,12 @@ ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
     }
     enlist(list, id);
     if (parent != 0) {
-        uint64_t parent_hash = hash_path(split_path(path).parent);
-        digest_ -= stat_term(parent_hash, parent);
         adopt(parent, id);
-        digest_ += stat_term(parent_hash, parent);
-        index_.insert(hash, id);
+        data_bytes_ += path_size;
     }
-    add_terms(hash, id);
-    if (parent != 0) data_bytes_ += path.size() + bytes_of(data_size_of(znode));
-    if (parent == 0) data_bytes_ += bytes_of(data_size_of(znode));
+    data_bytes_ += saved.data.size();
     if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
-    return id;
+    return true;
 }
 
 ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {

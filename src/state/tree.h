@@ -185,6 +185,16 @@ public:
     };
     ZnodeId restore(std::string_view path, ZnodeId parent, const Saved& saved, ZnodeList* list);
 
+    // The same in steps, for millions of them: who puts them back keeps the hashes of their paths,
+    // looks ahead, and says of each when it has all its children, for only then it counts in the
+    // digest. False: the parent has such a child.
+    void expect(uint32_t count) { index_.reserve(count); }
+    uint64_t hash_path(std::string_view path) const;
+    void prefetch(uint64_t hash) const { index_.prefetch(hash); }
+    bool put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
+                  ZnodeList* list, ZnodeId& id);
+    void complete(uint64_t hash, ZnodeId id) { add_terms(hash, id); }
+
     // Walks all znodes, parents before children, without allocating. `depth` follows: + 1 into
     // a child, less on the way back up; a subtree ends where it is back at what it was at its top.
     ZnodeId next_in_walk(ZnodeId id, int64_t& depth) const;
@@ -203,7 +213,6 @@ private:
         uint64_t path_size;
     };
 
-    uint64_t hash_path(std::string_view path) const;
     const Extra& extra(ZnodeId id) const;
     Extra& need_extra(ZnodeId id);
     uint64_t stat_term(uint64_t hash, ZnodeId id) const;
