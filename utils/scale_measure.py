@@ -2,6 +2,10 @@
 
 CPU seconds are a process's own, all threads, to the nanosecond; its children, which write
 snapshots, are not in them. On loopback the kernel's part of receiving is charged to who sends.
+
+A CPU second holds less work while other programs share the cores. So a lone server, the yardstick,
+gets the same number of sets of the same shape before each run; all CPU seconds are then told as if
+the yardstick had always taken what it took at its quickest.
 """
 import contextlib
 import glob
@@ -19,7 +23,8 @@ import time
 from ensembles import Zkd, word
 from figures import median, say
 
-SHAPES = {"64x16": (64, 16, 200_000), "16x1": (16, 1, 20_000)}  # connections, depth, operations
+# Connections to a member, requests outstanding on each, operations.
+SHAPES = {"64x16": (64, 16, 200_000), "16x1": (16, 1, 20_000)}
 TIMEOUT_MS = 4000  # of idle sessions: short, so that there are pings to measure
 SETTINGS = ["standaloneEnabled false", "snapCount 2000000000", "snapSizeLimitInKb 0"]
 SOCK_DIAG, SOCK_DIAG_BY_FAMILY, INET_DIAG_INFO = 4, 20, 2
@@ -71,6 +76,34 @@ class Crowd(Zkd):
         command = [self.options.bench, "-s", servers, "--keep", "--json", "-q",
                    *map(str, arguments)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+class Yardstick:
+    """A lone server; how long the same sets took it each time, by shape."""
+
+    def __init__(self, options):
+        self.crowd = Crowd(options, 1)
+        self.crowd.port += 70
+        self.crowd.members[0].port += 70
+        self.crowd.directory += "-yardstick"
+        self.crowd.members[0].directory = os.path.join(self.crowd.directory, "1")
+        self.crowd.members[0].log = os.path.join(self.crowd.directory, "1", "log")
+        self.crowd.clear()
+        self.crowd.start()
+        self.crowd.bench(self.crowd.members, "-c", 16, "-d", 16, "-w", "fill")
+        self.crowd.bench(self.crowd.members, "-c", 64, "-d", 16, "-w", "set", "-n", options.warm_up)
+
+    def measure(self, shape):
+        connections, depth, count = SHAPES[shape]
+        count = max(int(count * self.crowd.options.share) // 2, 1000)
+        began = cpu_seconds(self.crowd.members[0])
+        self.crowd.bench(self.crowd.members, "-c", connections, "-d", depth, "-n", count, "-w",
+                         "set")
+        return (cpu_seconds(self.crowd.members[0]) - began) / count
+
+    def end(self):
+        self.crowd.stop()
+        self.crowd.clear()
 
 
 def results(process):
@@ -174,36 +207,39 @@ def placed(crowd, where):
     return crowd.members if where == "all" else crowd.by_role()[where][:1]
 
 
-def load(crowd, where, workload, shape, *arguments):
-    """Medians over the rounds, of a run of `workload`. By role, means of its members:
+def load(crowd, where, workload, shape):
+    """The rounds of a run of `workload`, each with, by role, means of its members:
 
     cpu_ROLE    CPU seconds an operation
+    turns_ROLE  of its loop, an operation
     share_ROLE  of all operations, those asked for there
-    cpu_own     of that follower or observer that has all the clients, where there is one
+    cpu_own     of that follower that has all the clients, where there is one
 
-    and of the leader, an operation: `sent` to and `received` from the others, `log` bytes, `syncs`.
+    and of the leader, an operation: bytes `sent` to and `received` from the others, `log` bytes,
+    `syncs`; `yard`: the yardstick's CPU seconds of a set just before.
     """
-    rounds = [one_load(crowd, where, workload, shape, seed, arguments)
-              for seed in range(1, crowd.options.rounds + 1)]
+    rounds = [one_load(crowd, where, workload, shape) for _ in range(crowd.options.rounds)]
     told = {name: median([each[name] for each in rounds]) for name in rounds[0]}
-    say(f"  {crowd.name:5} {where:8} {workload:6} {shape:5} {told['rate']:11,.0f}/s, µs: " + "  ".join(
-        f"{name[4:]} {told[name] * 1e6:.2f}" for name in told if name.startswith("cpu_")))
-    return told
+    say(f"  {crowd.name:5} {where:8} {workload:6} {shape:5} {told['rate']:11,.0f}/s; CPU µs: " +
+        "  ".join(f"{name.removeprefix('cpu_')} {told[name] * 1e6:.2f}"
+                  for name in told if name.startswith("cpu_") or name == "yard"))
+    return rounds
 
 
-def one_load(crowd, where, workload, shape, seed, arguments):
+def one_load(crowd, where, workload, shape):
     connections, depth, count = SHAPES[shape]
-    count = max(int(count * crowd.options.share), 2000)
+    count = max(int(count * crowd.options.share), 2000) * (2 if workload == "get" else 1)
     roles, at = crowd.by_role(), placed(crowd, where)
     leader = roles["leader"][0]
     below = crowd.new_place(leader) if workload == "create" else ""
+    yard = crowd.options.yardstick.measure(shape)
     before = counters(crowd, leader)
-    result = crowd.bench(at, "-c", connections, "-d", depth, "-n", count, "-w", workload,
-                         "--seed", seed * 1000, *arguments, below=below)[0]
+    result = crowd.bench(at, "-c", connections * len(at), "-d", depth, "-n", count, "-w",
+                         workload, below=below)[0]
     after = counters(crowd, leader)
     count = result["operations"]
-    told = dict(rate=result["operations_per_second"], p50=result["latency_ms"]["p50"] / 1e3,
-                log=log_bytes(before["log"], after["log"]) / count)
+    told = dict(yard=yard, rate=result["operations_per_second"],
+                p50=result["latency_ms"]["p50"] / 1e3, log=log_bytes(before["log"], after["log"]) / count)
     for name in ("sent", "received", "syncs"):
         told[name] = (after[name] - before[name]) / count
 
@@ -217,9 +253,11 @@ def one_load(crowd, where, workload, shape, seed, arguments):
         rest = [member for member in members if where in ("all", "leader") or member not in at]
         if rest:
             told["cpu_" + role] = each("cpu", rest) / count
+            told["turns_" + role] = each("turns", rest) / count
             told["share_" + role] = each("asked", rest) / asked
     if where not in ("all", "leader"):
         told["cpu_own"] = each("cpu", at) / count
+        told["turns_own"] = each("turns", at) / count
     return told
 
 
@@ -227,8 +265,17 @@ def counters(crowd, leader):
     sent, received = wire_bytes(crowd, leader)
     return dict(cpu={member: cpu_seconds(member) for member in crowd.members},
                 asked={member: metric(member, "packets_received") for member in crowd.members},
+                turns={member: metric(member, "cnt_turn_us") for member in crowd.members},
                 sent=sent, received=received, log=disk_writes(leader),
                 syncs=metric(leader, "cnt_fsynctime"))
+
+
+def alone(crowd, workload):
+    """The p50 in seconds of one request at a time, at the leader: the least over the rounds."""
+    leader = crowd.by_role()["leader"]
+    return min(crowd.bench(leader, "-c", 1, "-w", workload, "-n",
+                           max(int(3000 * crowd.options.share), 300))[0]["latency_ms"]["p50"]
+               for _ in range(crowd.options.rounds)) / 1e3
 
 
 def idle_cpu(crowd, seconds):
@@ -259,6 +306,7 @@ def holding(crowd, members, name, wanted, *arguments):
 def idle_clients(crowd, where, count, seconds):
     """CPU seconds of a ping where the clients are, and at the leader; bytes of a connection."""
     member, leader = placed(crowd, where)[0], crowd.by_role()["leader"][0]
+    seconds = max(seconds, 2)  # a ping of each, and one of some more
     quiet = idle_cpu(crowd, seconds)
     crowd.bench([member], "-w", "idle", "-c", 100)  # what the first ones cost is not theirs
     empty = {each: resident(each) for each in (member, leader)}
@@ -272,14 +320,14 @@ def idle_clients(crowd, where, count, seconds):
         pings = metric(member, "packets_received") - pings
         cpu = {each: cpu_seconds(each) - before[each] for each in (member, leader)}
         grown = {each: (resident(each) - empty[each]) / count for each in (member, leader)}
-    told = dict(ping=(cpu[member] - quiet[where] * took) / pings, connection=grown[member],
+    told = dict(quiet=quiet, ping=(cpu[member] - quiet[where] * took) / pings, connection=grown[member],
                 pings=pings / took / count)
     if member is not leader:
         told.update(ping_leader=(cpu[leader] - quiet["leader"] * took) / pings,
                     session=grown[leader])
     say(f"  {crowd.name:5} {where:8} {count:,} idle connections: " + ", ".join(
         f"{name} {value * 1e6:.2f} µs" if name.startswith("ping") and name != "pings" else
-        f"{name} {value:.2f}" for name, value in told.items()))
+        f"{name} {value:.2f}" for name, value in told.items() if name != "quiet"))
     return told
 
 
