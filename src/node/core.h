@@ -281,7 +281,7 @@ private:
     void take_bytes(Client& client, Bytes bytes);
     size_t take_frames(Client& client, Bytes bytes);
     static std::string_view path_of(Bytes body);
-    size_t look_ahead(Bytes frames) const;
+    static size_t look_ahead(Tree::Ahead& ahead, Bytes frames);
     bool may_take(const Client& client) const;
     size_t expected_bytes(const Client& client, int32_t op, Bytes body) const;
     void wait(Client& client);
@@ -289,7 +289,7 @@ private:
     void connect(Client& client, Bytes frame);
     void touch_if_known(int64_t id, Bytes body);
     static bool needs_leader(const Client& client, Bytes frame);
-    void request(Client& client, Bytes frame);
+    void request(Client& client, Bytes frame, const PathKey& known);
     void request_write(Client& client, Pending pending, Bytes body);
     void request_close(Client& client, Pending pending);
     void request_auth(Client& client, int32_t xid, Bytes body);
@@ -328,7 +328,7 @@ private:
 
     // answers.cc
     void apply_committed();
-    void apply(const Entry& entry);
+    void apply(const Entry& entry, const PathKey& known);
     void pass_barriers(const Entry& entry);
     void tell(const Entry& entry);
     void answer_origin(const Entry& entry, const Applied& applied);
@@ -337,7 +337,8 @@ private:
     void refuse_connect(Client& client);
     void answer_queue(Client& client);
     void pop(Client& client);
-    void answer_read(Client& client, const Pending& pending, Bytes body);
+    void answer_read(Client& client, const Pending& pending, Bytes body,
+                     const PathKey& known = {});
     void write_reply(Client& client, const Pending& pending, int64_t zxid, Err err, Bytes body);
     void account(Client& client, const Pending& pending, int64_t zxid, size_t bytes);
     void settle_session(int64_t session, const char* why);

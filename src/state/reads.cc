@@ -12,7 +12,7 @@ namespace {
 Err find_readable(const Read& call, std::string_view path, int32_t perms, ZnodeId& id) {
     if (path.data() == nullptr) return Err::marshalling_error;
     const State& state = call.state;
-    id = state.tree.find(path);
+    id = state.tree.find(state.key(path));
     if (id == 0) return Err::no_node;
     return state.allows(state.tree[id].acl, perms, call.caller.identities) ? Err::ok
                                                                            : Err::no_auth;

@@ -105,8 +105,9 @@ void State::remove_znode(const PathKey& key, const PathKey& above, ZnodeId id, i
     quotas.removed(key.path, bytes);
 }
 
-Applied State::apply(const Entry& entry, Buffer& reply) {
+Applied State::apply(const Entry& entry, Buffer& reply, const PathKey& known) {
     ASSERT(entry.zxid == zxid_ + 1);
+    known_ = known;
     acls.collect();
     changes.clear();
     kept_.clear();
@@ -117,6 +118,7 @@ Applied State::apply(const Entry& entry, Buffer& reply) {
         ASSERT(changes.empty());
         reply.truncate(reply_start);
     }
+    known_ = {};
     fire();
     tree.sweep();
     zxid_ = entry.zxid;
@@ -230,7 +232,8 @@ void State::fire() {
     }
 }
 
-Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices) {
+Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices,
+                const PathKey& known) {
     const Command* command = find_command(static_cast<int32_t>(op));
     ASSERT(command != nullptr);
     ASSERT(command->read != nullptr);
@@ -240,7 +243,9 @@ Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& 
               .notices = notices,
               .start = reply.size()};
     Reader in(body);
+    known_ = known;
     Err err = command->read(call, op, in);
+    known_ = {};
     if (err != Err::ok) reply.truncate(call.start);
     return err;
 }

@@ -120,13 +120,16 @@ public:
         static constexpr size_t most = 16;
 
         explicit Ahead(const Tree& tree) : tree_(tree) {}
-        void add(std::string_view path);  // no more than `most` before each fetch
+        void clear() { count_ = 0; }
+        void add(std::string_view path);  // no more than `most`
         void fetch();
+        // Of those that were added, in their order. None after the last.
+        PathKey key(size_t i) const { return i < count_ ? keys_[i] : PathKey(); }
 
     private:
         const Tree& tree_;
         size_t count_ = 0;
-        uint64_t hashes_[most] = {};
+        PathKey keys_[most];
     };
 
     const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
