@@ -1,5 +1,6 @@
 """Figures of several servers side by side: ratios with their spread, and their tables."""
 import os
+import shlex
 import statistics
 import sys
 
@@ -97,8 +98,8 @@ def table(heads, rows, right_from=None):
 
 def circumstances(busy):
     """What somebody needs to know who wants to see the same figures."""
-    text = f"`{' '.join([os.path.relpath(sys.argv[0])] + sys.argv[1:])}`, {os.cpu_count()} CPUs, "
-    text += f"Linux {os.uname().release}"
+    command = shlex.join([os.path.relpath(sys.argv[0])] + sys.argv[1:])
+    text = f"`{command}`, {os.cpu_count()} CPUs, Linux {os.uname().release}"
     if busy > 0.5:
         text += (f". Something else was running too (load average {busy:.1f} at the start): "
                  "rates and latencies are not to be trusted")
