@@ -166,7 +166,8 @@ Applied State::run(const Entry& entry, Buffer& reply) {
                .session = session,
                .op = command->op,
                .in_multi = false,
-               .reply = reply};
+               .reply = reply,
+               .result = command->op};
     Reader body(entry.body);
     Err err = command->write(call, body);
     return {.err = err, .moved = false, .held = reconfig && err == Err::ok};

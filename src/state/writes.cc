@@ -148,8 +148,8 @@ Err write_create(Write& call, Reader& body) {
         {.type = EventType::created, .path = path, .acl = acl, .parent_acl = parent_acl});
     state.quotas.created(path, asked.data.size());
     write_text(call.reply, path);
-    bool with_stat = call.in_multi ? create_result(call.op, asked.flags) == Op::create2
-                                   : call.op != Op::create;
+    call.result = create_result(call.op, asked.flags);
+    bool with_stat = call.in_multi ? call.result == Op::create2 : call.op != Op::create;
     if (with_stat) encode(call.reply, state.tree.stat(id));
     return Err::ok;
 }
