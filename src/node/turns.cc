@@ -1,7 +1,7 @@
 // turns.cc -- how long turns take, and what the long ones did.
 //
-// All clients wait while a turn goes on, so the longest is what a server's worst latency is made of.
-// The world measures it, since reading and writing sockets are part of it; what was done is the
+// All clients wait while a turn goes on: the longest is the least that a server's worst latency can
+// be. The world measures it, since reading and writing sockets is part of it; what was done is the
 // difference of counters that are kept anyhow.
 
 #include "node/core.h"
@@ -14,7 +14,9 @@ constexpr uint64_t long_us = 10'000;  // is counted
 constexpr uint64_t slow_us = 50'000;  // is logged, too
 
 // `srst` may have begun anew in between.
-unsigned long long since(uint64_t before, uint64_t now) { return now - (now < before ? 0 : before); }
+unsigned long long since(uint64_t before, uint64_t now) {
+    return now < before ? now : now - before;
+}
 
 }  // namespace
 
