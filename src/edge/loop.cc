@@ -106,7 +106,10 @@ void UvIo::on_prepare(uv_prepare_t* handle) { static_cast<UvIo*>(handle->data)->
 void UvIo::turn() {
     uint64_t woke_us = now_us();
     network_.before_turn(woke_us);
+    in_turn_ = true;
     bool more = node_->turn();
+    in_turn_ = false;
+    wall_ms_ = 0;
     more = network_.after_turn() || more;
     now_us_ = 0;
     node_->turn_took(now_us() - woke_us);
@@ -188,9 +191,12 @@ uint64_t UvIo::now_us() {
 }
 
 int64_t UvIo::wall_ms() {
+    if (wall_ms_ != 0) return wall_ms_;
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
-    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+    int64_t wall_ms = int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+    if (in_turn_) wall_ms_ = wall_ms;
+    return wall_ms;
 }
 
 void UvIo::random(std::span<uint8_t> out) {

@@ -97,6 +97,8 @@ private:
     SnapshotChild child_;
 
     uint64_t now_us_ = 0;      // 0: to be read, once it matters
+    int64_t wall_ms_ = 0;      // of this turn; 0: to be read
+    bool in_turn_ = false;
     uint64_t wake_us_ = 0;     // when the timer fires; 0: it does not
     uint64_t stop_by_us_ = 0;  // the node has stopped; what is unsent gets until then
     bool stopping_ = false;

@@ -19,19 +19,31 @@ void Core::apply_committed() {
     uint64_t end = std::min(quorum_->committed(), state_->zxid() + applies_per_turn);
     if (mutated(Mutation::apply_uncommitted)) end = log_->last_zxid();
     if (snapshot_due_) end = std::min(end, std::max(log_->durable_zxid(), state_->zxid()));
+    // Nothing is appended meanwhile, so what the entries point to stays where it is.
+    Entry entries[Tree::Ahead::most];
+    Tree::Ahead ahead(state_->tree);
     while (state_->zxid() < end) {
-        Entry entry = log_->at(state_->zxid() + 1);
-        pass_barriers(entry);
-        reply_.clear();
-        Applied applied = state_->apply(entry, reply_);
-        ++metrics_.commits;
-        if (entry.op == entry_op::readmit) admit(entry);
-        if (!mutated(Mutation::event_after_reply)) tell(entry);
-        answer_origin(entry, applied);
-        if (mutated(Mutation::event_after_reply)) tell(entry);
-        note_digest();
+        size_t count = std::min<uint64_t>(std::size(entries), end - state_->zxid());
+        for (size_t i = 0; i < count; ++i) {
+            entries[i] = log_->at(state_->zxid() + 1 + i);
+            ahead.add(path_of(entries[i].body));
+        }
+        ahead.fetch();
+        for (size_t i = 0; i < count; ++i) apply(entries[i]);
     }
     log_->release(state_->zxid());
+}
+
+void Core::apply(const Entry& entry) {
+    pass_barriers(entry);
+    reply_.clear();
+    Applied applied = state_->apply(entry, reply_);
+    ++metrics_.commits;
+    if (entry.op == entry_op::readmit) admit(entry);
+    if (!mutated(Mutation::event_after_reply)) tell(entry);
+    answer_origin(entry, applied);
+    if (mutated(Mutation::event_after_reply)) tell(entry);
+    note_digest();
 }
 
 // A write that was asked behind a sync comes into the log behind all that the sync is to see. So

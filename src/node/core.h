@@ -280,6 +280,8 @@ private:
     void take(const Happening& happening);
     void take_bytes(Client& client, Bytes bytes);
     size_t take_frames(Client& client, Bytes bytes);
+    static std::string_view path_of(Bytes body);
+    size_t look_ahead(Bytes frames) const;
     bool may_take(const Client& client) const;
     size_t expected_bytes(const Client& client, int32_t op, Bytes body) const;
     void wait(Client& client);
@@ -326,6 +328,7 @@ private:
 
     // answers.cc
     void apply_committed();
+    void apply(const Entry& entry);
     void pass_barriers(const Entry& entry);
     void tell(const Entry& entry);
     void answer_origin(const Entry& entry, const Applied& applied);

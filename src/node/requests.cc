@@ -153,12 +153,37 @@ void Core::wait(Client& client) {
     waiting_.push_back(client.id);
 }
 
+// The path that a body begins with, or none: most do.
+std::string_view Core::path_of(Bytes body) {
+    Reader in(body);
+    std::string_view path = as_text(in.bytes(in.u32()));
+    return in.ok() && path.starts_with('/') ? path : std::string_view();
+}
+
+// Brings near what the next requests are about. Returns how many bytes they are.
+size_t Core::look_ahead(Bytes frames) const {
+    Tree::Ahead ahead(state_->tree);
+    size_t at = 0;
+    for (size_t i = 0; i < Tree::Ahead::most && frames.size() - at >= 4; ++i) {
+        uint32_t length = load_u32(frames.data() + at);
+        if (frames.size() - at - 4 < length || length < request_header_size) break;
+        Bytes frame = frames.subspan(at + 4, length);
+        ahead.add(path_of(frame.subspan(request_header_size)));
+        at += 4 + length;
+    }
+    ahead.fetch();
+    return at;
+}
+
 // Takes whole frames off the front of `bytes`; returns how many bytes that were.
 size_t Core::take_frames(Client& client, Bytes bytes) {
     size_t used = 0;
+    size_t seen = client.stage == Stage::open ? 0 : bytes.size();
     while (!client.gone && client.stage != Stage::leaving) {
         Bytes rest = bytes.subspan(used);
         if (rest.size() < 4) break;
+        // Where a write is in flight, the reads are for later.
+        if (used == seen && client.idle()) seen += look_ahead(rest);
         if (!may_take(client)) {
             wait(client);
             break;

@@ -42,6 +42,19 @@ public:
         if (now_.slots) __builtin_prefetch(&now_.slots[static_cast<uint32_t>(hash) & now_.mask]);
     }
 
+    // A number that may be the one: its slot has the tag. 0: there is surely none, or the slot
+    // is too far to be worth it.
+    uint32_t guess(uint64_t hash) const {
+        if (now_.slots == nullptr) return none;
+        uint32_t tag = static_cast<uint32_t>(hash);
+        for (uint32_t step = 0; step < 8; ++step) {
+            const Slot& slot = now_.slots[(tag + step) & now_.mask];
+            if (slot.number == none) return none;
+            if (slot.tag == tag && slot.number != dead) return slot.number;
+        }
+        return none;
+    }
+
     // Requires: the key is not in the index.
     void insert(uint64_t hash, uint32_t number) {
         move_some();

@@ -29,7 +29,7 @@ void write_session(Buffer& out, const Session& session) {
 // Sections of a snapshot.
 enum Section : uint32_t { section_meta = 1, section_acls, section_sessions, section_znodes };
 
-constexpr uint32_t state_format = 2;
+constexpr uint32_t state_format = 3;  // 3: the digest's terms
 
 constexpr uint64_t znode_bytes_min = 54;  // of a record
 constexpr size_t load_ahead = 32;
@@ -93,16 +93,16 @@ ZnodeList* State::list_of(ZnodeKind kind, int64_t owner) {
     return nullptr;
 }
 
-void State::remove_znode(std::string_view path, ZnodeId id, int64_t zxid) {
+void State::remove_znode(const PathKey& key, const PathKey& above, ZnodeId id, int64_t zxid) {
     const Znode& znode = tree[id];
     if (id == reap_at_) reap_at_ = tree.next_in_list(id);
     changes.push_back({.type = EventType::deleted,
-                       .path = path,
+                       .path = key.path,
                        .acl = znode.acl,
                        .parent_acl = tree[znode.parent].acl});
     size_t bytes = tree.data(id).size();
-    tree.remove(path, id, zxid, list_of(znode.kind, tree.owner(id)));
-    quotas.removed(path, bytes);
+    tree.remove(key, above, id, zxid, list_of(znode.kind, tree.owner(id)));
+    quotas.removed(key.path, bytes);
 }
 
 Applied State::apply(const Entry& entry, Buffer& reply) {
@@ -204,7 +204,9 @@ Applied State::run_session(const Entry& entry, Buffer& reply) {
     while (sessions[slot].ephemerals.head != 0) {
         ZnodeId id = sessions[slot].ephemerals.head;
         if (mutated(Mutation::forget_ephemeral) && sessions[slot].ephemerals.count == 1) return {};
-        remove_znode(keep(tree.path(id)), id, static_cast<int64_t>(entry.zxid));
+        std::string_view path = keep(tree.path(id));
+        remove_znode(tree.key(path), tree.key(split_path(path).parent), id,
+                     static_cast<int64_t>(entry.zxid));
     }
     sessions.remove(slot);
     return {};

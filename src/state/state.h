@@ -119,7 +119,7 @@ public:
     std::string_view keep(std::string text) { return kept_.emplace_back(std::move(text)); }
 
     // Removes a znode with all that belongs to it, and notes the change.
-    void remove_znode(std::string_view path, ZnodeId id, int64_t zxid);
+    void remove_znode(const PathKey& key, const PathKey& above, ZnodeId id, int64_t zxid);
     ZnodeList* list_of(ZnodeKind kind, int64_t owner);
     // A change of membership was asked for, and nothing speaks against it.
     void begin_change(std::vector<Member> next, const Origin& origin);

@@ -19,6 +19,17 @@ uint32_t size_of(Bytes data) {
 }
 size_t bytes_of(uint32_t data_size) { return data_size == null_data ? 0 : data_size; }
 
+// The bytes of a znode: size of the data, name, data.
+constexpr size_t name_at = sizeof(uint32_t);
+
+uint32_t data_size_of(const Znode& znode) {
+    uint32_t size;
+    memcpy(&size, znode.bytes, sizeof size);
+    return size;
+}
+
+size_t name_size_of(const Znode& znode) { return uint32_t{znode.name_size}; }
+
 // Java's int arithmetic, which every client sees.
 int32_t wrapping_add(int32_t a, int32_t b) {
     return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
@@ -73,13 +84,14 @@ int64_t Tree::pzxid(ZnodeId id) const {
 
 std::string_view Tree::name(ZnodeId id) const {
     const Znode& znode = znodes_[id];
-    return {reinterpret_cast<const char*>(znode.bytes), znode.name_size};
+    return {reinterpret_cast<const char*>(znode.bytes + name_at), name_size_of(znode)};
 }
 
 Bytes Tree::data(ZnodeId id) const {
     const Znode& znode = znodes_[id];
-    if (znode.data_size == null_data) return {};
-    return {znode.bytes + znode.name_size, znode.data_size};
+    uint32_t size = data_size_of(znode);
+    if (size == null_data) return {};
+    return {znode.bytes + name_at + name_size_of(znode), size};
 }
 
 bool Tree::is_at(ZnodeId id, std::string_view path) const {
@@ -95,9 +107,32 @@ bool Tree::is_at(ZnodeId id, std::string_view path) const {
     return path.empty();
 }
 
-ZnodeId Tree::find(std::string_view path) const {
-    if (path.size() <= 1 && (path.empty() || path[0] == '/')) return root;
-    return index_.find(hash_path(path), [&](ZnodeId id) { return is_at(id, path); });
+ZnodeId Tree::find(const PathKey& key) const {
+    if (key.path.size() <= 1 && (key.path.empty() || key.path[0] == '/')) return root;
+    return index_.find(key.hash, [&](ZnodeId id) { return is_at(id, key.path); });
+}
+
+void Tree::Ahead::add(std::string_view path) {
+    if (count_ == most) return;
+    uint64_t hash = tree_.hash_path(path);
+    tree_.index_.prefetch(hash);
+    hashes_[count_++] = hash;
+}
+
+void Tree::Ahead::fetch() {
+    ZnodeId found[most];
+    for (size_t i = 0; i < count_; ++i) {
+        found[i] = tree_.index_.guess(hashes_[i]);
+        if (found[i] != 0) __builtin_prefetch(&tree_.znodes_[found[i]]);
+    }
+    constexpr size_t line = 64;
+    for (size_t i = 0; i < count_; ++i) {
+        const uint8_t* bytes = found[i] == 0 ? nullptr : tree_.znodes_[found[i]].bytes;
+        if (bytes == nullptr) continue;
+        __builtin_prefetch(bytes);
+        __builtin_prefetch(bytes + line);
+    }
+    count_ = 0;
 }
 
 Stat Tree::stat(ZnodeId id) const {
@@ -113,7 +148,7 @@ Stat Tree::stat(ZnodeId id) const {
                                  -static_cast<int32_t>(more.child_count)),
         .aversion = more.aversion,
         .ephemeral_owner = znode.kind == ZnodeKind::ephemeral ? more.owner : 0,
-        .data_length = static_cast<int32_t>(bytes_of(znode.data_size)),
+        .data_length = static_cast<int32_t>(bytes_of(data_size_of(znode))),
         .num_children = static_cast<int32_t>(more.child_count),
         .pzxid = pzxid(id),
     };
@@ -122,7 +157,7 @@ Stat Tree::stat(ZnodeId id) const {
 std::string Tree::path(ZnodeId id) const {
     if (id == root) return "/";
     size_t size = 0;
-    for (ZnodeId at = id; at != root; at = znodes_[at].parent) size += 1 + znodes_[at].name_size;
+    for (ZnodeId at = id; at != root; at = znodes_[at].parent) size += 1 + name(at).size();
     std::string path(size, '/');
     for (ZnodeId at = id; at != root; at = znodes_[at].parent) {
         std::string_view part = name(at);
@@ -148,32 +183,37 @@ uint64_t Tree::stat_term(uint64_t hash, ZnodeId id) const {
         static_cast<uint32_t>(more.aversion) | uint64_t{more.child_count} << 32,
         static_cast<uint64_t>(znode.kind),
     };
-    return hash64(Bytes(reinterpret_cast<const uint8_t*>(fields), sizeof fields), 1);
+    return hash64(Bytes(reinterpret_cast<const uint8_t*>(fields), sizeof fields));
 }
 
 uint64_t Tree::data_term(uint64_t hash, ZnodeId id) const {
-    uint64_t kept = znodes_[id].data_size == null_data ? 2 : 3;
-    return hash64(data(id), hash ^ kept) + hash64(acls_.bytes(znodes_[id].acl), hash);
+    uint64_t kept = data_size_of(znodes_[id]) == null_data ? 2 : 3;
+    return hash64(data(id), hash ^ kept);
+}
+
+uint64_t Tree::acl_term(uint64_t hash, ZnodeId id) const {
+    return acls_.hash(znodes_[id].acl) * ~(hash << 1);
 }
 
 void Tree::add_terms(uint64_t hash, ZnodeId id) {
-    digest_ += stat_term(hash, id) + data_term(hash, id);
+    digest_ += stat_term(hash, id) + data_term(hash, id) + acl_term(hash, id);
 }
 
 void Tree::drop_terms(uint64_t hash, ZnodeId id) {
-    digest_ -= stat_term(hash, id) + data_term(hash, id);
+    digest_ -= stat_term(hash, id) + data_term(hash, id) + acl_term(hash, id);
 }
 
 void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data) {
-    size_t size = name.size() + data.size();
-    uint8_t* bytes = static_cast<uint8_t*>(malloc(size > 0 ? size : 1));
+    ASSERT(name.size() < (1u << 30));
+    auto* bytes = static_cast<uint8_t*>(malloc(name_at + name.size() + data.size()));
     ASSERT(bytes != nullptr);
-    if (!name.empty()) memcpy(bytes, name.data(), name.size());
-    if (!data.empty()) memcpy(bytes + name.size(), data.data(), data.size());
+    uint32_t data_size = size_of(data);
+    memcpy(bytes, &data_size, sizeof data_size);
+    if (!name.empty()) memcpy(bytes + name_at, name.data(), name.size());
+    if (!data.empty()) memcpy(bytes + name_at + name.size(), data.data(), data.size());
     Znode& znode = znodes_[id];
     znode.bytes = bytes;
-    znode.name_size = static_cast<uint32_t>(name.size());
-    znode.data_size = size_of(data);
+    znode.name_size = static_cast<uint32_t>(name.size()) & ((1u << 30) - 1);
 }
 
 void Tree::adopt(ZnodeId parent, ZnodeId child) {
@@ -236,22 +276,20 @@ void Tree::delist(ZnodeList* list, ZnodeId id) {
     --list->count;
 }
 
-ZnodeId Tree::create(std::string_view path, ZnodeId parent, const ZnodeSeed& seed) {
-    PathParts parts = split_path(path);
-    uint64_t parent_hash = hash_path(parts.parent);
-    uint64_t hash = hash_path(path);
+ZnodeId Tree::create(const PathKey& key, const PathKey& above, ZnodeId parent,
+                     const ZnodeSeed& seed) {
     if (undoing_)
-        undos_.push_back({.kind = Undo::Kind::create, .id = 0, .hash = hash, .list = seed.list,
+        undos_.push_back({.kind = Undo::Kind::create, .id = 0, .hash = key.hash, .list = seed.list,
                           .before = {}, .aversion = 0, .cversion = raw_cversion(parent),
-                          .pzxid = pzxid(parent), .path_size = path.size()});
-    digest_ -= stat_term(parent_hash, parent);
+                          .pzxid = pzxid(parent), .path_size = key.path.size()});
+    digest_ -= stat_term(above.hash, parent);
     ZnodeId id = znodes_.allocate();
     Znode& znode = znodes_[id];
     znode.czxid = znode.mzxid = seed.zxid;
     znode.ctime = znode.mtime = seed.time_ms;
     znode.acl = seed.acl;
     znode.kind = seed.kind;
-    set_bytes(id, parts.name, seed.data);
+    set_bytes(id, split_path(key.path).name, seed.data);
     if (seed.kind != ZnodeKind::persistent) need_extra(id).owner = seed.owner;
     enlist(seed.list, id);
     adopt(parent, id);
@@ -261,34 +299,33 @@ ZnodeId Tree::create(std::string_view path, ZnodeId parent, const ZnodeSeed& see
         ++family.cversion;
         family.pzxid = seed.zxid;
     }
-    index_.insert(hash, id);
-    digest_ += stat_term(parent_hash, parent);
-    add_terms(hash, id);
-    data_bytes_ += path.size() + bytes_of(znode.data_size);
+    index_.insert(key.hash, id);
+    digest_ += stat_term(above.hash, parent);
+    add_terms(key.hash, id);
+    data_bytes_ += key.path.size() + seed.data.size();
     if (seed.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
     if (undoing_) undos_.back().id = id;
     return id;
 }
 
-void Tree::remove(std::string_view path, ZnodeId id, int64_t zxid, ZnodeList* list) {
+void Tree::remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t zxid,
+                  ZnodeList* list) {
     ASSERT(id != root);
     ASSERT(child_count(id) == 0);
     ZnodeId parent = znodes_[id].parent;
-    uint64_t parent_hash = hash_path(split_path(path).parent);
-    uint64_t hash = hash_path(path);
     if (undoing_)
-        undos_.push_back({.kind = Undo::Kind::remove, .id = id, .hash = hash, .list = list,
+        undos_.push_back({.kind = Undo::Kind::remove, .id = id, .hash = key.hash, .list = list,
                           .before = {}, .aversion = 0, .cversion = 0, .pzxid = pzxid(parent),
-                          .path_size = path.size()});
-    digest_ -= stat_term(parent_hash, parent);
-    drop_terms(hash, id);
-    index_.erase(hash, id);
+                          .path_size = key.path.size()});
+    digest_ -= stat_term(above.hash, parent);
+    drop_terms(key.hash, id);
+    index_.erase(key.hash, id);
     disown(parent, id);
     delist(list, id);
     Extra& family = need_extra(parent);
     family.pzxid = std::max(family.pzxid, zxid);
-    digest_ += stat_term(parent_hash, parent);
-    data_bytes_ -= path.size() + bytes_of(znodes_[id].data_size);
+    digest_ += stat_term(above.hash, parent);
+    data_bytes_ -= key.path.size() + data(id).size();
     if (znodes_[id].kind == ZnodeKind::ephemeral) --ephemeral_count_;
     if (!undoing_) removed_.push_back(id);
 }
@@ -311,59 +348,56 @@ void Tree::free_znode(ZnodeId id) {
     znodes_.release(id);
 }
 
-void Tree::set_data(std::string_view path, ZnodeId id, Bytes data, int64_t zxid,
+void Tree::set_data(const PathKey& key, ZnodeId id, Bytes data, int64_t zxid,
                     int64_t time_ms) {
     Znode& znode = znodes_[id];
-    uint64_t hash = hash_path(path);
-    digest_ -= stat_term(hash, id);
-    replace_data(path, id, data);
+    digest_ -= stat_term(key.hash, id);
+    replace_data(key, id, data);
     znode.mzxid = zxid;
     znode.mtime = time_ms;
     znode.version = wrapping_add(znode.version, 1);
-    digest_ += stat_term(hash, id);
+    digest_ += stat_term(key.hash, id);
 }
 
-void Tree::set_version(std::string_view path, ZnodeId id, int32_t version) {
+void Tree::set_version(const PathKey& key, ZnodeId id, int32_t version) {
     ASSERT(!undoing_);
-    uint64_t hash = hash_path(path);
-    digest_ -= stat_term(hash, id);
+    digest_ -= stat_term(key.hash, id);
     znodes_[id].version = version;
-    digest_ += stat_term(hash, id);
+    digest_ += stat_term(key.hash, id);
 }
 
-void Tree::replace_data(std::string_view path, ZnodeId id, Bytes data) {
-    uint64_t hash = hash_path(path);
+void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
     Znode& znode = znodes_[id];
     if (undoing_)
-        undos_.push_back({.kind = Undo::Kind::data, .id = id, .hash = hash, .list = nullptr,
+        undos_.push_back({.kind = Undo::Kind::data, .id = id, .hash = key.hash, .list = nullptr,
                           .before = znode, .aversion = 0, .cversion = 0, .pzxid = 0,
                           .path_size = 0});
-    digest_ -= data_term(hash, id);
+    digest_ -= data_term(key.hash, id);
     data_bytes_ += data.size();
-    data_bytes_ -= bytes_of(znode.data_size);
-    if (!undoing_ && size_of(data) == znode.data_size) {
-        if (!data.empty()) memcpy(znode.bytes + znode.name_size, data.data(), data.size());
+    data_bytes_ -= bytes_of(data_size_of(znode));
+    if (!undoing_ && size_of(data) == data_size_of(znode)) {
+        uint8_t* at = znode.bytes + name_at + name_size_of(znode);
+        if (!data.empty()) memcpy(at, data.data(), data.size());
     } else {
         uint8_t* before = znode.bytes;
         set_bytes(id, name(id), data);
         if (!undoing_) free(before);
     }
-    digest_ += data_term(hash, id);
+    digest_ += data_term(key.hash, id);
 }
 
-void Tree::set_acl(std::string_view path, ZnodeId id, AclId acl) {
-    uint64_t hash = hash_path(path);
+void Tree::set_acl(const PathKey& key, ZnodeId id, AclId acl) {
     Znode& znode = znodes_[id];
     if (undoing_)
-        undos_.push_back({.kind = Undo::Kind::acl, .id = id, .hash = hash, .list = nullptr,
+        undos_.push_back({.kind = Undo::Kind::acl, .id = id, .hash = key.hash, .list = nullptr,
                           .before = znode, .aversion = aversion(id), .cversion = 0, .pzxid = 0,
                           .path_size = 0});
-    drop_terms(hash, id);
+    drop_terms(key.hash, id);
     if (!undoing_) acls_.drop_user(znode.acl);
     znode.acl = acl;
     Extra& more = need_extra(id);
     more.aversion = wrapping_add(more.aversion, 1);
-    add_terms(hash, id);
+    add_terms(key.hash, id);
 }
 
 void Tree::begin_undo() {
@@ -404,7 +438,7 @@ void Tree::take_back(const Undo& undo) {
         delist(undo.list, undo.id);
         family.cversion = undo.cversion;
         family.pzxid = undo.pzxid;
-        data_bytes_ -= undo.path_size + bytes_of(znode.data_size);
+        data_bytes_ -= undo.path_size + bytes_of(data_size_of(znode));
         if (znode.kind == ZnodeKind::ephemeral) --ephemeral_count_;
         free_znode(undo.id);
         break;
@@ -414,15 +448,14 @@ void Tree::take_back(const Undo& undo) {
         adopt(znode.parent, undo.id);
         enlist(undo.list, undo.id);
         need_extra(znode.parent).pzxid = undo.pzxid;
-        data_bytes_ += undo.path_size + bytes_of(znode.data_size);
+        data_bytes_ += undo.path_size + bytes_of(data_size_of(znode));
         if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
         break;
     case Undo::Kind::data:
-        data_bytes_ += bytes_of(undo.before.data_size);
-        data_bytes_ -= bytes_of(znode.data_size);
+        data_bytes_ += bytes_of(data_size_of(undo.before));
+        data_bytes_ -= bytes_of(data_size_of(znode));
         free(znode.bytes);
         znode.bytes = undo.before.bytes;
-        znode.data_size = undo.before.data_size;
         znode.mzxid = undo.before.mzxid;
         znode.mtime = undo.before.mtime;
         znode.version = undo.before.version;
@@ -481,7 +514,7 @@ bool Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved
         adopt(parent, id);
         data_bytes_ += path_size;
     }
-    data_bytes_ += bytes_of(znode.data_size);
+    data_bytes_ += bytes_of(data_size_of(znode));
     if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
     return true;
 }

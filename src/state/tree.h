@@ -4,18 +4,18 @@
 // over all of them: count, bytes, digest. Knows nothing of sessions' ends, watches, versions asked
 // for or permissions; whoever calls has checked.
 //
-//     path --xxh3--> index --> Znode 72 bytes ---> name, data  (one allocation)
+//     path --xxh3--> index --> Znode 64 bytes ---> size of the data, name, data  (one allocation)
 //                                |  parent
 //                                `-> Extra 56 bytes, only where there is something to say:
 //                                    children, raw cversion, pzxid, aversion, owner or ttl
 //
 // One hash of the whole path finds a znode; that it is the right one is proved by comparing names
-// up to the root. A znode's children are an array of numbers; each child knows its place in it, and
-// a removed one's place is taken by the last. So their order depends on history alone, which is the
-// same on every node.
+// up to the root. A Znode is one line of the processor's cache. Its children are an array of
+// numbers; each child knows its place in it, and a removed one's place is taken by the last. So
+// their order depends on history alone, which is the same on every node.
 //
-// The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data,
-// both keyed by its path. It does not depend on the layout.
+// The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data
+// and access list, both keyed by its path. It does not depend on the layout.
 //
 // Between `begin_undo` and `commit_undo` every change is remembered, and `undo` takes all of them
 // back: that is how a multi that fails leaves no trace.
@@ -42,18 +42,25 @@ struct Znode {
     int64_t mzxid;
     int64_t ctime;
     int64_t mtime;
-    uint8_t* bytes;      // name, then data
+    uint8_t* bytes;      // u32 size of the data, name, data; see Tree::name and Tree::data
     ZnodeId parent;      // the root's is 0
     uint32_t place;      // in the parent's children
     uint32_t extra;      // 0: none
     AclId acl;
     int32_t version;
-    uint32_t name_size;
-    uint32_t data_size;  // null_data: there is none, which is not the same as empty
-    ZnodeKind kind;
+    uint32_t name_size : 30;
+    ZnodeKind kind : 2;
 };
+static_assert(sizeof(Znode) == 64);
 
+// As a size: there is none, which is not the same as empty.
 inline constexpr uint32_t null_data = ~0u;
+
+// A path and its hash, so that a request hashes it once. Made by Tree::key; good while the path is.
+struct PathKey {
+    std::string_view path;
+    uint64_t hash = 0;
+};
 
 // What a leaf that was never more does not have. Absent means: no children ever, pzxid = czxid,
 // cversion and aversion 0, no owner.
@@ -98,10 +105,29 @@ public:
 
     static constexpr ZnodeId root = 1;
 
+    PathKey key(std::string_view path) const { return {path, hash_path(path)}; }
     // "" and "/" are both the root. 0: not there.
-    ZnodeId find(std::string_view path) const;
+    ZnodeId find(const PathKey& key) const;
+    ZnodeId find(std::string_view path) const { return find(key(path)); }
     // Starts the memory's way to the processor; `find` soon after waits less.
     void prefetch(std::string_view path) const { index_.prefetch(hash_path(path)); }
+
+    // The same for a few requests together, all the way to the data: slots first, then records,
+    // then their bytes, so that each waits for all at once instead of one after the other. What it
+    // fetches is a guess, and nothing hangs on it.
+    class Ahead {
+    public:
+        static constexpr size_t most = 16;
+
+        explicit Ahead(const Tree& tree) : tree_(tree) {}
+        void add(std::string_view path);  // no more than `most` before each fetch
+        void fetch();
+
+    private:
+        const Tree& tree_;
+        size_t count_ = 0;
+        uint64_t hashes_[most] = {};
+    };
 
     const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
     std::string_view name(ZnodeId id) const;
@@ -118,18 +144,21 @@ public:
     std::string path(ZnodeId id) const;
     ZnodeId next_in_list(ZnodeId id) const { return extra(id).list_next; }
 
-    // Adds a znode. Requires: `parent` is that of `path`, which is not there yet. Counts it in the
-    // parent's cversion. Takes over the caller's use of the access list.
-    ZnodeId create(std::string_view path, ZnodeId parent, const ZnodeSeed& seed);
-    // Requires: no children. `list` as at creation. The number stays taken, and name and parent
-    // readable, until `sweep`.
-    void remove(std::string_view path, ZnodeId id, int64_t zxid, ZnodeList* list);
+    // Adds a znode. Requires: `above` is the key of its parent's path, `parent` its number, and the
+    // path is not there yet. Counts it in the parent's cversion. Takes over the caller's use of the
+    // access list.
+    ZnodeId create(const PathKey& key, const PathKey& above, ZnodeId parent,
+                   const ZnodeSeed& seed);
+    // Requires: no children. `above` and `list` as at creation. The number stays taken, and name
+    // and parent readable, until `sweep`.
+    void remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t zxid,
+                ZnodeList* list);
     // Version + 1, and so on.
-    void set_data(std::string_view path, ZnodeId id, Bytes data, int64_t zxid, int64_t time_ms);
-    void set_version(std::string_view path, ZnodeId id, int32_t version);
+    void set_data(const PathKey& key, ZnodeId id, Bytes data, int64_t zxid, int64_t time_ms);
+    void set_version(const PathKey& key, ZnodeId id, int32_t version);
     // Nothing of the stat but the length: quota statistics.
-    void replace_data(std::string_view path, ZnodeId id, Bytes data);
-    void set_acl(std::string_view path, ZnodeId id, AclId acl);  // takes over a use
+    void replace_data(const PathKey& key, ZnodeId id, Bytes data);
+    void set_acl(const PathKey& key, ZnodeId id, AclId acl);  // takes over a use
 
     void sweep();
 
@@ -149,7 +178,7 @@ public:
     // Puts back a znode from a snapshot, as the last child of `parent`; 0 as parent: the root,
     // which is there already. `list` as at creation.
     struct Saved {
-        Znode znode;  // but for bytes, parent, place, extra
+        Znode znode;  // but for bytes, name_size, parent, place, extra
         Extra extra;  // but for children and lists
         std::string_view name;
         Bytes data;
@@ -188,6 +217,7 @@ private:
     Extra& need_extra(ZnodeId id);
     uint64_t stat_term(uint64_t hash, ZnodeId id) const;
     uint64_t data_term(uint64_t hash, ZnodeId id) const;
+    uint64_t acl_term(uint64_t hash, ZnodeId id) const;
     void add_terms(uint64_t hash, ZnodeId id);
     void drop_terms(uint64_t hash, ZnodeId id);
     void set_bytes(ZnodeId id, std::string_view name, Bytes data);
