@@ -34,7 +34,13 @@ void Core::turn_took(uint64_t us) {
     metrics_.turn_us.add(us);
     if (us > long_us) ++metrics_.long_turns;
     Tally now = tally();
-    if (us >= slow_us && may_complain(Complaint::slow)) tell_slow(us, now);
+    bool record = us == metrics_.turn_us.most;
+    if (us >= slow_us && (may_complain(Complaint::slow) || record)) tell_slow(us, now);
+    if (!replied_ && now.sent_bytes > 0) {
+        replied_ = true;
+        LOG(info, "the first reply, %llu ms after the start",
+            static_cast<unsigned long long>((last_turn_us_ + us - started_us_) / 1000));
+    }
     tally_ = now;
 }
 
