@@ -83,7 +83,7 @@ say = @printf '%s %s\n' $(1) $(notdir $@)
 hint = '%s\n'
 endif
 
-.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile readme bench compare fuzz format lint tidy \
+.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile pauses readme bench compare fuzz format lint tidy \
         install uninstall clean help binaries always
 .DEFAULT_GOAL := all
 
@@ -190,6 +190,8 @@ crash: binaries  ## kill -9 under load: ROUNDS=n, SEED=k
 hostile: binaries  ## what a port on the Internet gets
 	@tests/chaos/hostile.py --zkd $(where)/zkd $(if $(SEED),--seed $(SEED))
 	@tests/chaos/strangers.py --zkd $(where)/zkd $(if $(SEED),--seed $(SEED))
+pauses: binaries  ## the longest turn of the loop: PAUSES='--znodes 10000000 ...' for other sizes
+	@tests/chaos/pauses.py --zkd $(where)/zkd --bench $(where)/zk-bench $(PAUSES)
 readme: binaries  ## the README's commands, as written
 	@ZKD_BIN=$(where) tests/readme/run.py
 

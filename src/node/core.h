@@ -472,6 +472,7 @@ private:
 
     StopStage stage_ = StopStage::running;
     Tally tally_;  // of all turns before this one
+    bool replied_ = false;
     uint64_t complained_us_[static_cast<size_t>(Complaint::count)] = {};
 
     // Used again and again, so that a request allocates nothing.
