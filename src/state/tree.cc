@@ -113,16 +113,16 @@ ZnodeId Tree::find(const PathKey& key) const {
 }
 
 void Tree::Ahead::add(std::string_view path) {
-    if (count_ == most) return;
-    uint64_t hash = tree_.hash_path(path);
-    tree_.index_.prefetch(hash);
-    hashes_[count_++] = hash;
+    ASSERT(count_ < most);
+    keys_[count_] = tree_.key(path);
+    tree_.index_.prefetch(keys_[count_].hash);
+    ++count_;
 }
 
 void Tree::Ahead::fetch() {
     ZnodeId found[most];
     for (size_t i = 0; i < count_; ++i) {
-        found[i] = tree_.index_.guess(hashes_[i]);
+        found[i] = tree_.index_.guess(keys_[i].hash);
         if (found[i] != 0) __builtin_prefetch(&tree_.znodes_[found[i]]);
     }
     constexpr size_t line = 64;
@@ -132,7 +132,6 @@ void Tree::Ahead::fetch() {
         __builtin_prefetch(bytes);
         __builtin_prefetch(bytes + line);
     }
-    count_ = 0;
 }
 
 Stat Tree::stat(ZnodeId id) const {
@@ -514,7 +513,7 @@ bool Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved
         adopt(parent, id);
         data_bytes_ += path_size;
     }
-    data_bytes_ += bytes_of(data_size_of(znode));
+    data_bytes_ += saved.data.size();
     if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
     return true;
 }
