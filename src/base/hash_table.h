@@ -61,6 +61,7 @@ public:
             ++old_count_;
         } else {
             place(now_, now_size_, slot);
+            if (old_ == nullptr) start_ = 0;
         }
         ++count_;
     }
@@ -73,7 +74,8 @@ public:
         if (count_ == 0) clear();
     }
 
-    // Takes away any slot; false: there is none. For a table that is only emptied from now on.
+    // Takes away any slot; false: there is none. To empty a table, a few slots at a time; what comes
+    // meanwhile is taken as well, but makes it begin anew.
     bool pop(Slot& slot) {
         while (count_ > 0) {
             bool in_old = old_ != nullptr;

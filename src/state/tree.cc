@@ -122,7 +122,7 @@ Stat Tree::stat(ZnodeId id) const {
 std::string Tree::path(ZnodeId id) const {
     if (id == root) return "/";
     size_t size = 0;
-    for (ZnodeId at = id; at != root; at = znodes_[at].parent) size += 1 + znodes_[at].name_size;
+    for (ZnodeId at = id; at != root; at = znodes_[at].parent) size += 1 + name(at).size();
     std::string path(size, '/');
     for (ZnodeId at = id; at != root; at = znodes_[at].parent) {
         std::string_view part = name(at);
@@ -172,7 +172,8 @@ void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data) {
     if (!data.empty()) memcpy(bytes + name.size(), data.data(), data.size());
     Znode& znode = znodes_[id];
     znode.bytes = bytes;
-    znode.name_size = static_cast<uint32_t>(name.size());
+    ASSERT(name.size() < 1u << 30);
+    znode.name_size = name.size() & ((1u << 30) - 1);
     znode.data_size = size_of(data);
 }
 
@@ -300,6 +301,7 @@ void Tree::sweep() {
 
 void Tree::free_znode(ZnodeId id) {
     Znode& znode = znodes_[id];
+    ASSERT(znode.watchers == 0);
     acls_.drop_user(znode.acl);
     free(znode.bytes);
     if (znode.extra != 0) {

@@ -48,10 +48,12 @@ struct Znode {
     uint32_t extra;      // 0: none
     AclId acl;
     int32_t version;
-    uint32_t name_size;
     uint32_t data_size;  // null_data: there is none, which is not the same as empty
-    ZnodeKind kind;
+    uint32_t name_size : 30;
+    ZnodeKind kind : 2;
+    uint32_t watchers;   // for Watches alone, and no part of the state
 };
+static_assert(sizeof(Znode) == 72);
 
 inline constexpr uint32_t null_data = ~0u;
 
@@ -104,6 +106,7 @@ public:
     void prefetch(std::string_view path) const { index_.prefetch(hash_path(path)); }
 
     const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
+    uint32_t& watchers(ZnodeId id) { return znodes_[id].watchers; }
     std::string_view name(ZnodeId id) const;
     Bytes data(ZnodeId id) const;  // data() is nullptr for null data
     uint32_t child_count(ZnodeId id) const { return extra(id).child_count; }

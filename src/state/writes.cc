@@ -135,8 +135,11 @@ Err write_create(Write& call, Reader& body) {
                                     .list = state.list_of(plan.kind, plan.owner),
                                     .zxid = static_cast<int64_t>(call.entry.zxid),
                                     .time_ms = call.entry.time_ms});
-    state.changes.push_back(
-        {.type = EventType::created, .path = path, .acl = acl, .parent_acl = parent_acl});
+    state.changes.push_back({.type = EventType::created,
+                             .id = id,
+                             .path = path,
+                             .acl = acl,
+                             .parent_acl = parent_acl});
     state.quotas.created(path, asked.data.size());
     write_text(call.reply, path);
     bool with_stat = call.in_multi ? create_result(call.op, asked.flags) == Op::create2
@@ -177,6 +180,7 @@ Err write_set_data(Write& call, Reader& body) {
     state.tree.set_data(asked.path, id, asked.data, static_cast<int64_t>(call.entry.zxid),
                         call.entry.time_ms);
     state.changes.push_back({.type = EventType::data_changed,
+                             .id = id,
                              .path = asked.path,
                              .acl = state.tree[id].acl,
                              .parent_acl = 0});
