@@ -74,7 +74,7 @@ public:
         if (count_ == 0) clear();
     }
 
-    // Takes away any slot; false: there is none. To empty a table, a few slots at a time; what comes
+    // Takes away any slot; false: there is none. Empties a table a few slots at a time; what comes
     // meanwhile is taken as well, but makes it begin anew.
     bool pop(Slot& slot) {
         while (count_ > 0) {
