@@ -226,6 +226,7 @@ int watch_costs(uint64_t count) {
         adds.print();
         forgets.print();
         printf("    all forgotten: %.0f MB resident\n", mb(resident() - before));
+        fflush(stdout);
         _exit(0);
     }
     return 0;
@@ -234,18 +235,33 @@ int watch_costs(uint64_t count) {
 // A population that changes, and what it would take if nothing lay idle: the records, eight bytes
 // in the index and four in the parent's list for each znode, and names and data to the byte.
 struct Churn {
+    struct Item {
+        uint32_t number;
+        uint16_t directory;
+        uint16_t filler;
+        uint32_t size;  // of the data
+    };
     Forest forest;
     std::mt19937_64 chance{1};
-    std::vector<std::string> paths;
-    std::vector<uint32_t> sizes;  // of the data, by place in paths
+    std::vector<Item> items;
     uint64_t payload = 0;
-    uint64_t number = 0;
+    uint32_t number = 0;
     uint64_t changes = 0;
-    uint64_t before = resident();
+    uint64_t before = 0;
 
-    size_t name_size(size_t i) const { return paths[i].size() - paths[i].rfind('/') - 1; }
+    explicit Churn(uint64_t znodes) {
+        items.resize(znodes * 11 / 10 + 1000);
+        items.clear();
+        before = resident();
+    }
+    static std::string path(const Item& item) {
+        char text[96];
+        snprintf(text, sizeof text, "/d%04u/%.*s%u", unsigned{item.directory},
+                 static_cast<int>(item.filler), "abcdefghijklmnopqrstuvwxyz", item.number);
+        return text;
+    }
     std::string_view data(uint32_t size) const {
-        static const std::string bytes(1 << 20, 'd');
+        static const std::string bytes(1 << 16, 'd');
         return std::string_view(bytes).substr(0, size);
     }
     uint32_t size_about(uint32_t mean) {
@@ -256,81 +272,78 @@ struct Churn {
         return size;
     }
     void create(uint32_t size) {
-        char text[96];
-        uint64_t directory = chance() % 10000;
-        snprintf(text, sizeof text, "/d%04" PRIu64 "/%.*s%" PRIu64, directory,
-                 static_cast<int>(chance() % 24), "abcdefghijklmnopqrstuvwxyz", number++);
-        paths.emplace_back(text);
-        sizes.push_back(size);
-        forest.make(paths.back(), data(size));
-        payload += name_size(paths.size() - 1) + size;
+        items.push_back({.number = number++,
+                         .directory = static_cast<uint16_t>(chance() % 10000),
+                         .filler = static_cast<uint16_t>(chance() % 24),
+                         .size = size});
+        std::string at = path(items.back());
+        forest.make(at, data(size));
+        payload += at.size() - 7 + size;
         ++changes;
     }
     void remove(size_t i) {
-        forest.remove(paths[i]);
-        payload -= name_size(i) + sizes[i];
-        std::swap(paths[i], paths.back());
-        std::swap(sizes[i], sizes.back());
-        paths.pop_back();
-        sizes.pop_back();
+        std::string at = path(items[i]);
+        forest.remove(at);
+        payload -= at.size() - 7 + items[i].size;
+        items[i] = items.back();
+        items.pop_back();
         ++changes;
     }
     void set(size_t i, uint32_t size) {
-        forest.set(paths[i], data(size));
+        forest.set(path(items[i]), data(size));
         payload += size;
-        payload -= sizes[i];
-        sizes[i] = size;
+        payload -= items[i].size;
+        items[i].size = size;
         ++changes;
     }
     void steady(uint64_t count, uint32_t mean) {
-        size_t most = paths.size();
+        size_t most = items.size();
         for (uint64_t i = 0; i < count; ++i) {
-            size_t at = chance() % paths.size();
+            size_t at = chance() % items.size();
             uint64_t what = chance() % 10;
             if (what < 6)
                 set(at, size_about(mean));
-            else if (what < 8 && paths.size() > most / 2)
+            else if (what < 8 && items.size() > most / 2)
                 remove(at);
-            else if (paths.size() < most + most / 20)
+            else if (items.size() < most + most / 20)
                 create(size_about(mean));
         }
     }
-    // All of this program's own that grew is left out.
-    uint64_t own() const {
-        uint64_t bytes = paths.capacity() * sizeof(std::string) + sizes.capacity() * 4;
-        return bytes + paths.size() * 48;
-    }
     void print(const char* what) {
-        uint64_t now = resident() - before - own();
+        uint64_t now = resident() - before;
         uint64_t live = payload + forest.tree.count() * (sizeof(Znode) + 8 + 4);
+        Tree::Sizes sizes = forest.tree.sizes();
         printf("%-44s %9" PRIu64 " changes, %8" PRIu32 " znodes, live %7.1f MB, resident %7.1f MB, "
                "idle %5.1f %%\n",
                what, changes, forest.tree.count(), mb(live), mb(now),
                100.0 * (static_cast<double>(now) / static_cast<double>(live) - 1));
+        printf("    records %.1f, index %.1f, names and data %.1f, between them %.1f, "
+               "all else %.1f MB\n",
+               mb(sizes.znodes), mb(sizes.index), mb(sizes.blocks), mb(sizes.idle),
+               mb(now) - mb(sizes.znodes + sizes.index + sizes.blocks + sizes.idle));
         fflush(stdout);
     }
 };
 
 int churn_costs(uint64_t changes) {
-    auto churn = std::make_unique<Churn>();
     uint64_t znodes = std::max<uint64_t>(changes / 50, 1000);
-    churn->paths.reserve(znodes * 2);
-    churn->sizes.reserve(znodes * 2);
-    while (churn->paths.size() < znodes) churn->create(churn->size_about(50));
+    auto churn = std::make_unique<Churn>(znodes);
+    while (churn->items.size() < znodes) churn->create(churn->size_about(50));
     churn->print("grown");
     churn->steady(changes / 4, 50);
     churn->print("changes of all kinds, 50 bytes");
-    for (size_t i = 0; i < churn->paths.size(); ++i) churn->set(i, churn->size_about(200));
+    for (size_t i = 0; i < churn->items.size(); ++i) churn->set(i, churn->size_about(200));
     churn->print("all set to 200 bytes");
     churn->steady(changes / 5, 200);
     churn->print("changes of all kinds, 200 bytes");
-    for (size_t i = 0; i < churn->paths.size(); ++i) churn->set(i, churn->size_about(50));
+    for (size_t i = 0; i < churn->items.size(); ++i) churn->set(i, churn->size_about(50));
     churn->print("all set to 50 bytes");
     churn->steady(changes / 5, 50);
     churn->print("changes of all kinds, 50 bytes");
-    while (churn->paths.size() > znodes * 3 / 10) churn->remove(churn->chance() % churn->paths.size());
+    while (churn->items.size() > znodes * 3 / 10)
+        churn->remove(churn->chance() % churn->items.size());
     churn->print("seven of ten removed");
-    while (churn->paths.size() < znodes) churn->create(churn->size_about(120));
+    while (churn->items.size() < znodes) churn->create(churn->size_about(120));
     churn->print("as many made again, 120 bytes");
     churn->steady(changes / 5, 120);
     churn->print("changes of all kinds, 120 bytes");
@@ -388,7 +401,8 @@ int fork_costs(uint64_t count) {
         bool child = false;
         int hold = -1;
         double took = fork_us(child, hold);
-        printf("fork: %.2f ms, %.0f MB in huge pages\n", took / 1e3, mb(of_smaps("AnonHugePages:")));
+        printf("fork: %.2f ms, %.0f MB in huge pages\n", took / 1e3,
+               mb(of_smaps("AnonHugePages:")));
         forked_sets(*forest, shape, "sets behind the fork, 1st s", 1);
         forked_sets(*forest, shape, "sets behind the fork, 2nd s", 1);
         close(hold);
@@ -401,7 +415,8 @@ int fork_costs(uint64_t count) {
     printf("tree gone: %.0f MB resident\n", mb(resident()));
     for (int advice : {MADV_NOHUGEPAGE, MADV_HUGEPAGE}) {
         size_t size = (bytes + (4u << 20)) & ~size_t{(2u << 20) - 1};
-        void* plain = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* plain =
+            mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         madvise(plain, size, advice);
         memset(plain, 1, size);
         std::vector<double> times;
@@ -423,7 +438,9 @@ int fork_costs(uint64_t count) {
 }  // namespace
 
 int main(int count, char** words) {
+    // As zkd.cc does.
     mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     std::string what = count > 1 ? words[1] : "";
     uint64_t size = count > 2 ? strtoull(words[2], nullptr, 10) : 1'000'000;
     if (what == "tree") return tree_costs(size);

@@ -16,7 +16,7 @@
 // the old one's goes back meanwhile. The passage begins behind a free slot and stops only behind
 // one, so that no run is torn.
 //
-// Full to three quarters, it grows by half; below an eighth, it shrinks.
+// Full to three quarters, it grows by a third; below an eighth, it shrinks.
 //
 // A zeroed table is an empty one; it may lie in a Slab. There is no destructor: `clear` frees.
 
@@ -54,7 +54,7 @@ public:
     void insert(Slot slot) {
         pass_some();
         if ((uint64_t{count_} + 1) * 4 > uint64_t{now_size_} * 3)
-            resize(now_size_ + now_size_ / 2 + 4);
+            resize(now_size_ + now_size_ / 3 + 6);
         uint32_t hash = slot.hash();
         if (old_ != nullptr && !passed(home_of(hash, old_size_))) {
             place(old_, old_size_, slot);

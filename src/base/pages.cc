@@ -21,20 +21,6 @@ constexpr size_t huge_from = 4 * huge_page;
 
 size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-// Mapped with room to spare, of which all but what begins at a huge page's border goes back.
-void* map_huge(size_t size) {
-    void* block = mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ASSERT(block != MAP_FAILED);
-    auto* begin = static_cast<uint8_t*>(block);
-    size_t skip = round_up(reinterpret_cast<uintptr_t>(begin), huge_page) -
-                  reinterpret_cast<uintptr_t>(begin);
-    if (skip > 0) munmap(begin, skip);
-    if (skip < huge_page) munmap(begin + skip + size, huge_page - skip);
-    madvise(begin + skip, size, MADV_HUGEPAGE);
-    return begin + skip;
-}
-
 }  // namespace
 
 void* allocate_zeroed(size_t bytes) {
@@ -47,9 +33,28 @@ void* allocate_zeroed(size_t bytes) {
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         ASSERT(block != MAP_FAILED);
     } else {
-        block = map_huge(round_up(bytes, page));
+        block = allocate_aligned(bytes);
+        advise_huge(block, bytes, true);
     }
     return block;
+}
+
+// Mapped with room to spare, of which all but what begins at the border goes back.
+void* allocate_aligned(size_t bytes) {
+    size_t size = round_up(bytes, page);
+    void* block = mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT(block != MAP_FAILED);
+    auto* begin = static_cast<uint8_t*>(block);
+    size_t skip = round_up(reinterpret_cast<uintptr_t>(begin), huge_page) -
+                  reinterpret_cast<uintptr_t>(begin);
+    if (skip > 0) munmap(begin, skip);
+    if (skip < huge_page) munmap(begin + skip + size, huge_page - skip);
+    return begin + skip;
+}
+
+void advise_huge(void* block, size_t bytes, bool huge) {
+    madvise(block, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void release_zeroed(void* block, size_t bytes) {

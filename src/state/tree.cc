@@ -42,7 +42,7 @@ bool Tree::take_apart(uint32_t count) {
     uint32_t end = apart_ + std::min(count, znodes_.end() - apart_);
     for (; apart_ < end; ++apart_) {
         // A freed record holds the next free number where czxid is, and no bytes: see free_znode.
-        free(znodes_[apart_].bytes);
+        if (znodes_[apart_].bytes != nullptr) release_bytes(znodes_[apart_]);
         if (znodes_[apart_].extra != 0) free(extras_[znodes_[apart_].extra].children);
     }
     return apart_ == znodes_.end();
@@ -165,9 +165,7 @@ void Tree::drop_terms(uint64_t hash, ZnodeId id) {
 }
 
 void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data) {
-    size_t size = name.size() + data.size();
-    uint8_t* bytes = static_cast<uint8_t*>(malloc(size > 0 ? size : 1));
-    ASSERT(bytes != nullptr);
+    uint8_t* bytes = heap_.allocate(name.size() + data.size());
     if (!name.empty()) memcpy(bytes, name.data(), name.size());
     if (!data.empty()) memcpy(bytes + name.size(), data.data(), data.size());
     Znode& znode = znodes_[id];
@@ -181,7 +179,7 @@ void Tree::adopt(ZnodeId parent, ZnodeId child) {
     Extra& family = need_extra(parent);
     if (family.child_count == family.child_capacity) {
         ASSERT(family.child_count < (1u << 31));
-        uint32_t capacity = family.child_capacity < 2 ? 2 : family.child_capacity * 2;
+        uint32_t capacity = family.child_capacity + family.child_capacity / 2 + 2;
         // Large arrays are moved by the kernel without copying (mremap).
         auto* children =
             static_cast<ZnodeId*>(realloc(family.children, capacity * sizeof(ZnodeId)));
@@ -297,13 +295,33 @@ void Tree::remove(std::string_view path, ZnodeId id, int64_t zxid, ZnodeList* li
 void Tree::sweep() {
     for (ZnodeId id : removed_) free_znode(id);
     removed_.clear();
+    if (heap_.scattered()) pack_some();
+}
+
+void Tree::release_bytes(const Znode& znode) {
+    heap_.release(znode.bytes, znode.name_size + bytes_of(znode.data_size));
+}
+
+// Each change packs for a few others, so that the time it takes is as bounded as they are.
+void Tree::pack_some() {
+    constexpr uint32_t looks_per_sweep = 16;
+    for (uint32_t i = 0; i < looks_per_sweep; ++i) {
+        if (++packing_ >= znodes_.end()) packing_ = 1;
+        Znode& znode = znodes_[packing_];
+        size_t size = znode.name_size + bytes_of(znode.data_size);
+        if (znode.bytes == nullptr || !heap_.misplaced(znode.bytes, size)) continue;
+        uint8_t* bytes = heap_.allocate(size);
+        memcpy(bytes, znode.bytes, size);
+        heap_.release(znode.bytes, size);
+        znode.bytes = bytes;
+    }
 }
 
 void Tree::free_znode(ZnodeId id) {
     Znode& znode = znodes_[id];
     ASSERT(znode.watchers == 0);
     acls_.drop_user(znode.acl);
-    free(znode.bytes);
+    release_bytes(znode);
     if (znode.extra != 0) {
         free(extras_[znode.extra].children);
         extras_.release(znode.extra);
@@ -343,12 +361,15 @@ void Tree::replace_data(std::string_view path, ZnodeId id, Bytes data) {
     digest_ -= data_term(hash, id);
     data_bytes_ += data.size();
     data_bytes_ -= bytes_of(znode.data_size);
-    if (!undoing_ && size_of(data) == znode.data_size) {
+    size_t size = znode.name_size + data.size();
+    size_t size_before = znode.name_size + bytes_of(znode.data_size);
+    if (!undoing_ && (size == size_before || Heap::same_class(size, size_before))) {
         if (!data.empty()) memcpy(znode.bytes + znode.name_size, data.data(), data.size());
+        znode.data_size = size_of(data);
     } else {
-        uint8_t* before = znode.bytes;
+        const Znode before = znode;
         set_bytes(id, name(id), data);
-        if (!undoing_) free(before);
+        if (!undoing_) release_bytes(before);
     }
     digest_ += data_term(hash, id);
 }
@@ -380,7 +401,7 @@ void Tree::commit_undo() {
         switch (undo.kind) {
         case Undo::Kind::create: break;
         case Undo::Kind::remove: removed_.push_back(undo.id); break;
-        case Undo::Kind::data: free(undo.before.bytes); break;
+        case Undo::Kind::data: release_bytes(undo.before); break;
         case Undo::Kind::acl: acls_.drop_user(undo.before.acl); break;
         }
     }
@@ -422,7 +443,7 @@ void Tree::take_back(const Undo& undo) {
     case Undo::Kind::data:
         data_bytes_ += bytes_of(undo.before.data_size);
         data_bytes_ -= bytes_of(znode.data_size);
-        free(znode.bytes);
+        release_bytes(znode);
         znode.bytes = undo.before.bytes;
         znode.data_size = undo.before.data_size;
         znode.mzxid = undo.before.mzxid;
@@ -437,13 +458,21 @@ void Tree::take_back(const Undo& undo) {
     }
 }
 
+Tree::Sizes Tree::sizes() const {
+    return {.znodes = uint64_t{znodes_.end()} * sizeof(Znode) +
+                      uint64_t{extras_.end()} * sizeof(Extra),
+            .index = index_.bytes(),
+            .blocks = heap_.used_bytes(),
+            .idle = heap_.idle_bytes()};
+}
+
 ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
                       ZnodeList* list) {
     uint64_t hash = hash_path(path);
     ZnodeId id = root;
     if (parent == 0) {
         drop_terms(hash, root);
-        free(znodes_[root].bytes);
+        release_bytes(znodes_[root]);
     } else {
         id = znodes_.allocate();
     }

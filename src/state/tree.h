@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/heap.h"
 #include "base/slab.h"
 #include "state/acl.h"
 #include "state/index.h"
@@ -134,6 +135,8 @@ public:
     void replace_data(std::string_view path, ZnodeId id, Bytes data);
     void set_acl(std::string_view path, ZnodeId id, AclId acl);  // takes over a use
 
+    // Frees the numbers of those removed. Moves some names and data, too, so that all stay close
+    // together: views of them are good until then.
     void sweep();
 
     // Is the znode the one at this path? Works for removed ones until they are swept.
@@ -146,6 +149,14 @@ public:
     uint32_t count() const { return index_.count(); }
     uint64_t data_bytes() const { return data_bytes_; }  // of all paths and all data
     uint32_t ephemeral_count() const { return ephemeral_count_; }
+    // What it takes, by kind.
+    struct Sizes {
+        uint64_t znodes;  // of both kinds of records, free ones too
+        uint64_t index;
+        uint64_t blocks;  // names and data, rounded up
+        uint64_t idle;    // between the blocks
+    };
+    Sizes sizes() const;
     uint64_t digest() const { return digest_; }
     uint32_t descendants(ZnodeId id) const;
 
@@ -190,6 +201,8 @@ private:
     void enlist(ZnodeList* list, ZnodeId id);
     void delist(ZnodeList* list, ZnodeId id);
     void free_znode(ZnodeId id);
+    void release_bytes(const Znode& znode);
+    void pack_some();
     void take_back(const Undo& undo);
 
     uint64_t seed_;
@@ -197,6 +210,8 @@ private:
     Slab<Znode> znodes_;
     Slab<Extra> extras_;
     Index index_;
+    Heap heap_;  // names and data
+    ZnodeId packing_ = 0;  // the last one that `pack_some` looked at
     uint64_t data_bytes_ = 0;
     uint32_t apart_ = 1;  // the first that `take_apart` did not free
     uint64_t digest_ = 0;
