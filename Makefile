@@ -73,6 +73,8 @@ sim_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/sim/*.cc)) $(pure)
 explore_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/explore/*.cc)) \
                    $(call objects,base quorum)
 
+memory_objects := $(BUILD)/utils/memory.o $(pure) $(call objects,edge)
+
 # One short line a file, in colour where somebody looks at it. V=1: the commands themselves.
 quiet := $(if $(V),,@)
 ifneq ($(and $(MAKE_TERMOUT),$(filter-out dumb,$(TERM)),$(if $(NO_COLOR),,yes)),)
@@ -83,7 +85,7 @@ say = @printf '%s %s\n' $(1) $(notdir $@)
 hint = '%s\n'
 endif
 
-.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile readme bench compare fuzz format lint tidy \
+.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile pauses readme bench compare fuzz format lint tidy \
         install uninstall clean help binaries always
 .DEFAULT_GOAL := all
 
@@ -117,6 +119,10 @@ $(BUILD)/explore: $(explore_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
 
+$(BUILD)/memory: $(memory_objects)
+	$(call say,LD)
+	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
+
 # What the compiler is told counts as a source too: other flags, other objects.
 $(BUILD)/flags: always
 	@mkdir -p $(@D)
@@ -142,6 +148,10 @@ $(BUILD)/tests/%.o: tests/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(quiet)$(CXX) $(test_flags) -c -o $@ $<
+$(BUILD)/utils/%.o: utils/%.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(quiet)$(CXX) $(common) -c -o $@ $<
 $(BUILD)/unit_main.o:
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -150,7 +160,8 @@ $(BUILD)/unit_main.o:
 
 -include $(zkd_objects:.o=.d) $(cli_objects:.o=.d) $(bench_objects:.o=.d) $(unit_objects:.o=.d) \
          $(tools_objects:.o=.d) \
-         $(sim_objects:.o=.d) $(explore_objects:.o=.d) $(BUILD)/utils/null_server.d
+         $(sim_objects:.o=.d) $(explore_objects:.o=.d) $(memory_objects:.o=.d) \
+         $(BUILD)/utils/null_server.d
 
 # --- tests -------------------------------------------------------------------------------------------
 
@@ -190,6 +201,8 @@ crash: binaries  ## kill -9 under load: ROUNDS=n, SEED=k
 hostile: binaries  ## what a port on the Internet gets
 	@tests/chaos/hostile.py --zkd $(where)/zkd $(if $(SEED),--seed $(SEED))
 	@tests/chaos/strangers.py --zkd $(where)/zkd $(if $(SEED),--seed $(SEED))
+pauses: binaries  ## the longest turn of the loop: PAUSES='--znodes 10000000 ...' for other sizes
+	@tests/chaos/pauses.py --zkd $(where)/zkd --bench $(where)/zk-bench $(PAUSES)
 readme: binaries  ## the README's commands, as written
 	@ZKD_BIN=$(where) tests/readme/run.py
 

@@ -75,7 +75,8 @@ NetworkEvents UvIo::events() {
                 [](void* context, ClientId id, Bytes bytes) { to(context)->on_bytes(id, bytes); },
             .on_end =
                 [](void* context, ClientId id, bool reset) { to(context)->on_end(id, reset); },
-            .on_drained = [](void* context, ClientId id) { to(context)->on_drained(id); }};
+            .on_drained = [](void* context, ClientId id) { to(context)->on_drained(id); },
+            .on_enough = [](void* context) { static_cast<UvIo*>(context)->turn(); }};
 }
 
 // Signals are taken from here on: before, they may end the process as they always do.

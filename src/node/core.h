@@ -18,7 +18,7 @@
 // The turn, in order: disk work that is done, what peers sent, newly committed entries, what
 // clients sent, clocks, what peers are to be told, the log's next batch, and last the flush: one
 // call to Io for each client with something to get. (The order of design.md section 3, begun at its
-// step 2: a request that came in waits for no turn.)
+// step 2: a request that came in waits for no turn.) What it may cost: README.md here.
 //
 // Invariants: a queue of a client has a write or a sync at its front, or is empty, between turns; a
 // write in it was proposed or forwarded under the present leader and is not applied yet, in the
@@ -281,7 +281,7 @@ private:
     void take_bytes(Client& client, Bytes bytes);
     size_t take_frames(Client& client, Bytes bytes);
     static std::string_view path_of(Bytes body);
-    size_t look_ahead(Bytes frames) const;
+    static size_t look_ahead(Tree::Ahead& ahead, Bytes frames);
     bool may_take(const Client& client) const;
     size_t expected_bytes(const Client& client, int32_t op, Bytes body) const;
     void wait(Client& client);
@@ -289,7 +289,7 @@ private:
     void connect(Client& client, Bytes frame);
     void touch_if_known(int64_t id, Bytes body);
     static bool needs_leader(const Client& client, Bytes frame);
-    void request(Client& client, Bytes frame);
+    void request(Client& client, Bytes frame, const PathKey& known);
     void request_write(Client& client, Pending pending, Bytes body);
     void request_close(Client& client, Pending pending);
     void request_auth(Client& client, int32_t xid, Bytes body);
@@ -328,7 +328,7 @@ private:
 
     // answers.cc
     void apply_committed();
-    void apply(const Entry& entry);
+    void apply(const Entry& entry, const PathKey& known);
     void pass_barriers(const Entry& entry);
     void tell(const Entry& entry);
     void answer_origin(const Entry& entry, const Applied& applied);
@@ -337,7 +337,8 @@ private:
     void refuse_connect(Client& client);
     void answer_queue(Client& client);
     void pop(Client& client);
-    void answer_read(Client& client, const Pending& pending, Bytes body);
+    void answer_read(Client& client, const Pending& pending, Bytes body,
+                     const PathKey& known = {});
     void write_reply(Client& client, const Pending& pending, int64_t zxid, Err err, Bytes body);
     void account(Client& client, const Pending& pending, int64_t zxid, size_t bytes);
     void settle_session(int64_t session, const char* why);
@@ -471,6 +472,7 @@ private:
 
     StopStage stage_ = StopStage::running;
     Tally tally_;  // of all turns before this one
+    bool replied_ = false;
     uint64_t complained_us_[static_cast<size_t>(Complaint::count)] = {};
 
     // Used again and again, so that a request allocates nothing.

@@ -160,14 +160,16 @@ std::string_view Core::path_of(Bytes body) {
     return in.ok() && path.starts_with('/') ? path : std::string_view();
 }
 
-// Brings near what the next requests are about. Returns how many bytes they are.
-size_t Core::look_ahead(Bytes frames) const {
-    Tree::Ahead ahead(state_->tree);
+// Brings near what the next reads are about. Returns how many bytes they are.
+size_t Core::look_ahead(Tree::Ahead& ahead, Bytes frames) {
+    ahead.clear();
     size_t at = 0;
     for (size_t i = 0; i < Tree::Ahead::most && frames.size() - at >= 4; ++i) {
         uint32_t length = load_u32(frames.data() + at);
         if (frames.size() - at - 4 < length || length < request_header_size) break;
         Bytes frame = frames.subspan(at + 4, length);
+        const Command* command = find_command(static_cast<int32_t>(load_u32(frame.data() + 4)));
+        if (command == nullptr || command->kind != CommandKind::read) break;
         ahead.add(path_of(frame.subspan(request_header_size)));
         at += 4 + length;
     }
@@ -178,12 +180,17 @@ size_t Core::look_ahead(Bytes frames) const {
 // Takes whole frames off the front of `bytes`; returns how many bytes that were.
 size_t Core::take_frames(Client& client, Bytes bytes) {
     size_t used = 0;
+    Tree::Ahead ahead(state_->tree);
     size_t seen = client.stage == Stage::open ? 0 : bytes.size();
+    size_t next = 0;
     while (!client.gone && client.stage != Stage::leaving) {
         Bytes rest = bytes.subspan(used);
         if (rest.size() < 4) break;
-        // Where a write is in flight, the reads are for later.
-        if (used == seen && client.idle()) seen += look_ahead(rest);
+        // Behind a write reads are for later, and so is it.
+        if (used == seen && client.idle()) {
+            seen += look_ahead(ahead, rest);
+            next = 0;
+        }
         if (!may_take(client)) {
             wait(client);
             break;
@@ -218,7 +225,7 @@ size_t Core::take_frames(Client& client, Bytes bytes) {
         if (client.stage == Stage::fresh)
             connect(client, frame);
         else
-            request(client, frame);
+            request(client, frame, ahead.key(next++));
     }
     return used;
 }
@@ -338,7 +345,7 @@ void Core::settle_session(int64_t session, const char* why) {
     drop(*other, why);
 }
 
-void Core::request(Client& client, Bytes frame) {
+void Core::request(Client& client, Bytes frame, const PathKey& known) {
     Reader in(frame);
     RequestHeader header = read_request_header(in);
     if (!in.ok()) return drop(client, "no request header");
@@ -372,7 +379,7 @@ void Core::request(Client& client, Bytes frame) {
         return request_sync(client, pending, body);
     }
     if (client.idle() || mutated(Mutation::read_overtakes)) {
-        answer_read(client, pending, body);
+        answer_read(client, pending, body, known);
         return;
     }
     if (pending.kind == PendingKind::read) {

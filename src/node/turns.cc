@@ -1,7 +1,7 @@
 // turns.cc -- how long turns take, and what the long ones did.
 //
-// All clients wait while a turn goes on, so the longest is what a server's worst latency is made of.
-// The world measures it, since reading and writing sockets are part of it; what was done is the
+// All clients wait while a turn goes on: the longest is the least that a server's worst latency can
+// be. The world measures it, since reading and writing sockets is part of it; what was done is the
 // difference of counters that are kept anyhow.
 
 #include "node/core.h"
@@ -14,7 +14,9 @@ constexpr uint64_t long_us = 10'000;  // is counted
 constexpr uint64_t slow_us = 50'000;  // is logged, too
 
 // `srst` may have begun anew in between.
-unsigned long long since(uint64_t before, uint64_t now) { return now - (now < before ? 0 : before); }
+unsigned long long since(uint64_t before, uint64_t now) {
+    return now < before ? now : now - before;
+}
 
 }  // namespace
 
@@ -32,7 +34,13 @@ void Core::turn_took(uint64_t us) {
     metrics_.turn_us.add(us);
     if (us > long_us) ++metrics_.long_turns;
     Tally now = tally();
-    if (us >= slow_us && may_complain(Complaint::slow)) tell_slow(us, now);
+    bool record = us == metrics_.turn_us.most;
+    if (us >= slow_us && (may_complain(Complaint::slow) || record)) tell_slow(us, now);
+    if (!replied_ && now.sent_bytes > 0) {
+        replied_ = true;
+        LOG(info, "the first reply, %llu ms after the start",
+            static_cast<unsigned long long>((last_turn_us_ + us - started_us_) / 1000));
+    }
     tally_ = now;
 }
 

@@ -97,6 +97,7 @@ void State::remove_znode(const PathKey& key, const PathKey& above, ZnodeId id, i
     const Znode& znode = tree[id];
     if (id == reap_at_) reap_at_ = tree.next_in_list(id);
     changes.push_back({.type = EventType::deleted,
+                       .id = id,
                        .path = key.path,
                        .acl = znode.acl,
                        .parent_acl = tree[znode.parent].acl});
@@ -105,8 +106,9 @@ void State::remove_znode(const PathKey& key, const PathKey& above, ZnodeId id, i
     quotas.removed(key.path, bytes);
 }
 
-Applied State::apply(const Entry& entry, Buffer& reply) {
+Applied State::apply(const Entry& entry, Buffer& reply, const PathKey& known) {
     ASSERT(entry.zxid == zxid_ + 1);
+    known_ = known;
     acls.collect();
     changes.clear();
     kept_.clear();
@@ -117,6 +119,7 @@ Applied State::apply(const Entry& entry, Buffer& reply) {
         ASSERT(changes.empty());
         reply.truncate(reply_start);
     }
+    known_ = {};
     fire();
     tree.sweep();
     zxid_ = entry.zxid;
@@ -164,7 +167,8 @@ Applied State::run(const Entry& entry, Buffer& reply) {
                .session = session,
                .op = command->op,
                .in_multi = false,
-               .reply = reply};
+               .reply = reply,
+               .result = command->op};
     Reader body(entry.body);
     Err err = command->write(call, body);
     return {.err = err, .moved = false, .held = reconfig && err == Err::ok};
@@ -216,13 +220,13 @@ void State::fire() {
     for (const Change& change : changes) {
         switch (change.type) {
         case EventType::created:
-            watches.created(change.path, change.acl, change.parent_acl, events_);
+            watches.created(change.path, change.id, change.acl, change.parent_acl, events_);
             break;
         case EventType::deleted:
-            watches.deleted(change.path, change.acl, change.parent_acl, events_);
+            watches.deleted(change.path, change.id, change.acl, change.parent_acl, events_);
             break;
         case EventType::data_changed:
-            watches.data_changed(change.path, change.acl, events_);
+            watches.data_changed(change.path, change.id, change.acl, events_);
             break;
         case EventType::children_changed:
         case EventType::none: break;
@@ -230,7 +234,8 @@ void State::fire() {
     }
 }
 
-Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices) {
+Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices,
+                const PathKey& known) {
     const Command* command = find_command(static_cast<int32_t>(op));
     ASSERT(command != nullptr);
     ASSERT(command->read != nullptr);
@@ -240,7 +245,9 @@ Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& 
               .notices = notices,
               .start = reply.size()};
     Reader in(body);
+    known_ = known;
     Err err = command->read(call, op, in);
+    known_ = {};
     if (err != Err::ok) reply.truncate(call.start);
     return err;
 }

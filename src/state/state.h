@@ -59,13 +59,15 @@ public:
 
     // Requires: entry.zxid = zxid() + 1. Adds the reply record to `reply` (nothing if the verdict
     // is an error). The events are in `events` until the next apply.
-    Applied apply(const Entry& entry, Buffer& reply);
+    // `known`: the key of a path in the entry, if the caller happens to have it; else {}.
+    Applied apply(const Entry& entry, Buffer& reply, const PathKey& known = {});
     const std::vector<Event>& events() const { return events_; }
 
     // Answers a request that changes nothing but this client's watches. `notices` gets whole
     // packets that must reach the client before the reply; where there are any, the reply has no
     // record.
-    Err read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices);
+    Err read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices,
+             const PathKey& known = {});
 
     // Could an entry of this kind be made of this body? If not, its sender gets marshalling_error
     // and no entry is made.
@@ -111,11 +113,17 @@ public:
     // Changes of the entry at hand, whose watches fire once it has succeeded.
     struct Change {
         EventType type;
+        ZnodeId id;
         std::string_view path;  // in the entry, or kept by keep()
         AclId acl;
         AclId parent_acl;
     };
     std::vector<Change> changes;
+    // Of a path in the request at hand.
+    PathKey key(std::string_view path) const {
+        bool same = path.data() == known_.path.data() && path.size() == known_.path.size();
+        return same && !path.empty() ? known_ : tree.key(path);
+    }
     std::string_view keep(std::string text) { return kept_.emplace_back(std::move(text)); }
 
     // Removes a znode with all that belongs to it, and notes the change.
@@ -151,6 +159,7 @@ private:
     void restore_special(std::string_view path, ZnodeId parent, AclId acl, int32_t aversion = 0);
 
     uint64_t seed_;
+    PathKey known_;  // only within apply and read
     uint64_t zxid_ = 0;
     uint64_t term_ = 0;
     uint64_t membership_digest_ = 0;

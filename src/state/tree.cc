@@ -19,15 +19,6 @@ uint32_t size_of(Bytes data) {
 }
 size_t bytes_of(uint32_t data_size) { return data_size == null_data ? 0 : data_size; }
 
-// The bytes of a znode: size of the data, name, data.
-constexpr size_t name_at = sizeof(uint32_t);
-
-uint32_t data_size_of(const Znode& znode) {
-    uint32_t size;
-    memcpy(&size, znode.bytes, sizeof size);
-    return size;
-}
-
 size_t name_size_of(const Znode& znode) { return uint32_t{znode.name_size}; }
 
 // Java's int arithmetic, which every client sees.
@@ -53,7 +44,7 @@ bool Tree::take_apart(uint32_t count) {
     uint32_t end = apart_ + std::min(count, znodes_.end() - apart_);
     for (; apart_ < end; ++apart_) {
         // A freed record holds the next free number where czxid is, and no bytes: see free_znode.
-        free(znodes_[apart_].bytes);
+        if (znodes_[apart_].bytes != nullptr) release_bytes(znodes_[apart_]);
         if (znodes_[apart_].extra != 0) free(extras_[znodes_[apart_].extra].children);
     }
     return apart_ == znodes_.end();
@@ -84,14 +75,14 @@ int64_t Tree::pzxid(ZnodeId id) const {
 
 std::string_view Tree::name(ZnodeId id) const {
     const Znode& znode = znodes_[id];
-    return {reinterpret_cast<const char*>(znode.bytes + name_at), name_size_of(znode)};
+    return {reinterpret_cast<const char*>(znode.bytes), name_size_of(znode)};
 }
 
 Bytes Tree::data(ZnodeId id) const {
     const Znode& znode = znodes_[id];
-    uint32_t size = data_size_of(znode);
+    uint32_t size = znode.data_size;
     if (size == null_data) return {};
-    return {znode.bytes + name_at + name_size_of(znode), size};
+    return {znode.bytes + name_size_of(znode), size};
 }
 
 bool Tree::is_at(ZnodeId id, std::string_view path) const {
@@ -113,17 +104,20 @@ ZnodeId Tree::find(const PathKey& key) const {
 }
 
 void Tree::Ahead::add(std::string_view path) {
-    if (count_ == most) return;
-    uint64_t hash = tree_.hash_path(path);
-    tree_.index_.prefetch(hash);
-    hashes_[count_++] = hash;
+    ASSERT(count_ < most);
+    keys_[count_] = tree_.key(path);
+    tree_.index_.prefetch(keys_[count_].hash);
+    ++count_;
 }
 
 void Tree::Ahead::fetch() {
     ZnodeId found[most];
     for (size_t i = 0; i < count_; ++i) {
-        found[i] = tree_.index_.guess(hashes_[i]);
-        if (found[i] != 0) __builtin_prefetch(&tree_.znodes_[found[i]]);
+        found[i] = tree_.index_.guess(keys_[i].hash);
+        if (found[i] == 0) continue;
+        const Znode* znode = &tree_.znodes_[found[i]];
+        __builtin_prefetch(znode);
+        __builtin_prefetch(znode + 1);  // its end lies in the next line
     }
     constexpr size_t line = 64;
     for (size_t i = 0; i < count_; ++i) {
@@ -132,7 +126,6 @@ void Tree::Ahead::fetch() {
         __builtin_prefetch(bytes);
         __builtin_prefetch(bytes + line);
     }
-    count_ = 0;
 }
 
 Stat Tree::stat(ZnodeId id) const {
@@ -148,7 +141,7 @@ Stat Tree::stat(ZnodeId id) const {
                                  -static_cast<int32_t>(more.child_count)),
         .aversion = more.aversion,
         .ephemeral_owner = znode.kind == ZnodeKind::ephemeral ? more.owner : 0,
-        .data_length = static_cast<int32_t>(bytes_of(data_size_of(znode))),
+        .data_length = static_cast<int32_t>(bytes_of(znode.data_size)),
         .num_children = static_cast<int32_t>(more.child_count),
         .pzxid = pzxid(id),
     };
@@ -187,7 +180,7 @@ uint64_t Tree::stat_term(uint64_t hash, ZnodeId id) const {
 }
 
 uint64_t Tree::data_term(uint64_t hash, ZnodeId id) const {
-    uint64_t kept = data_size_of(znodes_[id]) == null_data ? 2 : 3;
+    uint64_t kept = znodes_[id].data_size == null_data ? 2 : 3;
     return hash64(data(id), hash ^ kept);
 }
 
@@ -204,23 +197,21 @@ void Tree::drop_terms(uint64_t hash, ZnodeId id) {
 }
 
 void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data) {
-    ASSERT(name.size() < (1u << 30));
-    auto* bytes = static_cast<uint8_t*>(malloc(name_at + name.size() + data.size()));
-    ASSERT(bytes != nullptr);
-    uint32_t data_size = size_of(data);
-    memcpy(bytes, &data_size, sizeof data_size);
-    if (!name.empty()) memcpy(bytes + name_at, name.data(), name.size());
-    if (!data.empty()) memcpy(bytes + name_at + name.size(), data.data(), data.size());
+    uint8_t* bytes = heap_.allocate(name.size() + data.size());
+    if (!name.empty()) memcpy(bytes, name.data(), name.size());
+    if (!data.empty()) memcpy(bytes + name.size(), data.data(), data.size());
     Znode& znode = znodes_[id];
     znode.bytes = bytes;
-    znode.name_size = static_cast<uint32_t>(name.size()) & ((1u << 30) - 1);
+    ASSERT(name.size() < 1u << 30);
+    znode.name_size = name.size() & ((1u << 30) - 1);
+    znode.data_size = size_of(data);
 }
 
 void Tree::adopt(ZnodeId parent, ZnodeId child) {
     Extra& family = need_extra(parent);
     if (family.child_count == family.child_capacity) {
         ASSERT(family.child_count < (1u << 31));
-        uint32_t capacity = family.child_capacity < 2 ? 2 : family.child_capacity * 2;
+        uint32_t capacity = family.child_capacity + family.child_capacity / 2 + 2;
         // Large arrays are moved by the kernel without copying (mremap).
         auto* children =
             static_cast<ZnodeId*>(realloc(family.children, capacity * sizeof(ZnodeId)));
@@ -333,12 +324,33 @@ void Tree::remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t 
 void Tree::sweep() {
     for (ZnodeId id : removed_) free_znode(id);
     removed_.clear();
+    if (heap_.scattered()) pack_some();
+}
+
+void Tree::release_bytes(const Znode& znode) {
+    heap_.release(znode.bytes, znode.name_size + bytes_of(znode.data_size));
+}
+
+// Each change packs for a few others, so that the time it takes is as bounded as they are.
+void Tree::pack_some() {
+    constexpr uint32_t looks_per_sweep = 16;
+    for (uint32_t i = 0; i < looks_per_sweep; ++i) {
+        if (++packing_ >= znodes_.end()) packing_ = 1;
+        Znode& znode = znodes_[packing_];
+        size_t size = znode.name_size + bytes_of(znode.data_size);
+        if (znode.bytes == nullptr || !heap_.misplaced(znode.bytes, size)) continue;
+        uint8_t* bytes = heap_.allocate(size);
+        memcpy(bytes, znode.bytes, size);
+        heap_.release(znode.bytes, size);
+        znode.bytes = bytes;
+    }
 }
 
 void Tree::free_znode(ZnodeId id) {
     Znode& znode = znodes_[id];
+    ASSERT(znode.watchers == 0);
     acls_.drop_user(znode.acl);
-    free(znode.bytes);
+    release_bytes(znode);
     if (znode.extra != 0) {
         free(extras_[znode.extra].children);
         extras_.release(znode.extra);
@@ -374,14 +386,16 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
                           .path_size = 0});
     digest_ -= data_term(key.hash, id);
     data_bytes_ += data.size();
-    data_bytes_ -= bytes_of(data_size_of(znode));
-    if (!undoing_ && size_of(data) == data_size_of(znode)) {
-        uint8_t* at = znode.bytes + name_at + name_size_of(znode);
-        if (!data.empty()) memcpy(at, data.data(), data.size());
+    data_bytes_ -= bytes_of(znode.data_size);
+    size_t size = name_size_of(znode) + data.size();
+    size_t size_before = name_size_of(znode) + bytes_of(znode.data_size);
+    if (!undoing_ && (size == size_before || Heap::same_class(size, size_before))) {
+        if (!data.empty()) memcpy(znode.bytes + name_size_of(znode), data.data(), data.size());
+        znode.data_size = size_of(data);
     } else {
-        uint8_t* before = znode.bytes;
+        const Znode before = znode;
         set_bytes(id, name(id), data);
-        if (!undoing_) free(before);
+        if (!undoing_) release_bytes(before);
     }
     digest_ += data_term(key.hash, id);
 }
@@ -412,7 +426,7 @@ void Tree::commit_undo() {
         switch (undo.kind) {
         case Undo::Kind::create: break;
         case Undo::Kind::remove: removed_.push_back(undo.id); break;
-        case Undo::Kind::data: free(undo.before.bytes); break;
+        case Undo::Kind::data: release_bytes(undo.before); break;
         case Undo::Kind::acl: acls_.drop_user(undo.before.acl); break;
         }
     }
@@ -438,7 +452,7 @@ void Tree::take_back(const Undo& undo) {
         delist(undo.list, undo.id);
         family.cversion = undo.cversion;
         family.pzxid = undo.pzxid;
-        data_bytes_ -= undo.path_size + bytes_of(data_size_of(znode));
+        data_bytes_ -= undo.path_size + bytes_of(znode.data_size);
         if (znode.kind == ZnodeKind::ephemeral) --ephemeral_count_;
         free_znode(undo.id);
         break;
@@ -448,14 +462,15 @@ void Tree::take_back(const Undo& undo) {
         adopt(znode.parent, undo.id);
         enlist(undo.list, undo.id);
         need_extra(znode.parent).pzxid = undo.pzxid;
-        data_bytes_ += undo.path_size + bytes_of(data_size_of(znode));
+        data_bytes_ += undo.path_size + bytes_of(znode.data_size);
         if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
         break;
     case Undo::Kind::data:
-        data_bytes_ += bytes_of(data_size_of(undo.before));
-        data_bytes_ -= bytes_of(data_size_of(znode));
-        free(znode.bytes);
+        data_bytes_ += bytes_of(undo.before.data_size);
+        data_bytes_ -= bytes_of(znode.data_size);
+        release_bytes(znode);
         znode.bytes = undo.before.bytes;
+        znode.data_size = undo.before.data_size;
         znode.mzxid = undo.before.mzxid;
         znode.mtime = undo.before.mtime;
         znode.version = undo.before.version;
@@ -466,6 +481,14 @@ void Tree::take_back(const Undo& undo) {
         need_extra(undo.id).aversion = undo.aversion;
         break;
     }
+}
+
+Tree::Sizes Tree::sizes() const {
+    return {.znodes = uint64_t{znodes_.end()} * sizeof(Znode) +
+                      uint64_t{extras_.end()} * sizeof(Extra),
+            .index = index_.bytes(),
+            .blocks = heap_.used_bytes(),
+            .idle = heap_.idle_bytes()};
 }
 
 ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
@@ -484,7 +507,7 @@ bool Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved
                     ZnodeList* list, ZnodeId& id) {
     if (parent == 0) {
         drop_terms(hash, root);
-        free(znodes_[root].bytes);
+        release_bytes(znodes_[root]);
         id = root;
     } else {
         auto twin = [&](ZnodeId other) {

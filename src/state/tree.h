@@ -4,15 +4,15 @@
 // over all of them: count, bytes, digest. Knows nothing of sessions' ends, watches, versions asked
 // for or permissions; whoever calls has checked.
 //
-//     path --xxh3--> index --> Znode 64 bytes ---> size of the data, name, data  (one allocation)
+//     path --xxh3--> index --> Znode 72 bytes ---> name, data  (one block of a Heap)
 //                                |  parent
 //                                `-> Extra 56 bytes, only where there is something to say:
 //                                    children, raw cversion, pzxid, aversion, owner or ttl
 //
 // One hash of the whole path finds a znode; that it is the right one is proved by comparing names
-// up to the root. A Znode is one line of the processor's cache. Its children are an array of
-// numbers; each child knows its place in it, and a removed one's place is taken by the last. So
-// their order depends on history alone, which is the same on every node.
+// up to the root. A znode's children are an array of numbers; each child knows its place in it, and
+// a removed one's place is taken by the last. So their order depends on history alone, which is the
+// same on every node.
 //
 // The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data
 // and access list, both keyed by its path. It does not depend on the layout.
@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/heap.h"
 #include "base/slab.h"
 #include "state/acl.h"
 #include "state/index.h"
@@ -42,16 +43,18 @@ struct Znode {
     int64_t mzxid;
     int64_t ctime;
     int64_t mtime;
-    uint8_t* bytes;      // u32 size of the data, name, data; see Tree::name and Tree::data
+    uint8_t* bytes;      // name, then data
     ZnodeId parent;      // the root's is 0
     uint32_t place;      // in the parent's children
     uint32_t extra;      // 0: none
     AclId acl;
     int32_t version;
+    uint32_t data_size;  // null_data: there is none, which is not the same as empty
     uint32_t name_size : 30;
     ZnodeKind kind : 2;
+    uint32_t watchers;   // for Watches alone, and no part of the state
 };
-static_assert(sizeof(Znode) == 64);
+static_assert(sizeof(Znode) == 72);
 
 // As a size: there is none, which is not the same as empty.
 inline constexpr uint32_t null_data = ~0u;
@@ -120,16 +123,20 @@ public:
         static constexpr size_t most = 16;
 
         explicit Ahead(const Tree& tree) : tree_(tree) {}
-        void add(std::string_view path);  // no more than `most` before each fetch
+        void clear() { count_ = 0; }
+        void add(std::string_view path);  // no more than `most`
         void fetch();
+        // Of those that were added, in their order. None after the last.
+        PathKey key(size_t i) const { return i < count_ ? keys_[i] : PathKey(); }
 
     private:
         const Tree& tree_;
         size_t count_ = 0;
-        uint64_t hashes_[most] = {};
+        PathKey keys_[most];
     };
 
     const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
+    uint32_t& watchers(ZnodeId id) { return znodes_[id].watchers; }
     std::string_view name(ZnodeId id) const;
     Bytes data(ZnodeId id) const;  // data() is nullptr for null data
     uint32_t child_count(ZnodeId id) const { return extra(id).child_count; }
@@ -160,6 +167,8 @@ public:
     void replace_data(const PathKey& key, ZnodeId id, Bytes data);
     void set_acl(const PathKey& key, ZnodeId id, AclId acl);  // takes over a use
 
+    // Frees the numbers of those removed. Moves some names and data, too, so that all stay close
+    // together: views of them are good until then.
     void sweep();
 
     // Is the znode the one at this path? Works for removed ones until they are swept.
@@ -172,6 +181,14 @@ public:
     uint32_t count() const { return index_.count(); }
     uint64_t data_bytes() const { return data_bytes_; }  // of all paths and all data
     uint32_t ephemeral_count() const { return ephemeral_count_; }
+    // What it takes, by kind.
+    struct Sizes {
+        uint64_t znodes;  // of both kinds of records, free ones too
+        uint64_t index;
+        uint64_t blocks;  // names and data, rounded up
+        uint64_t idle;    // between the blocks
+    };
+    Sizes sizes() const;
     uint64_t digest() const { return digest_; }
     uint32_t descendants(ZnodeId id) const;
 
@@ -226,6 +243,8 @@ private:
     void enlist(ZnodeList* list, ZnodeId id);
     void delist(ZnodeList* list, ZnodeId id);
     void free_znode(ZnodeId id);
+    void release_bytes(const Znode& znode);
+    void pack_some();
     void take_back(const Undo& undo);
 
     uint64_t seed_;
@@ -233,6 +252,8 @@ private:
     Slab<Znode> znodes_;
     Slab<Extra> extras_;
     Index index_;
+    Heap heap_;  // names and data
+    ZnodeId packing_ = 0;  // the last one that `pack_some` looked at
     uint64_t data_bytes_ = 0;
     uint32_t apart_ = 1;  // the first that `take_apart` did not free
     uint64_t digest_ = 0;

@@ -131,7 +131,7 @@ Err write_create(Write& call, Reader& body) {
     AclId parent_acl = state.tree[parent].acl;
     if (!state.allows(parent_acl, perm::create, call.caller)) return refuse(Err::no_auth);
     if (is_sequential(plan.mode)) path = sequential_name(state, path, parent);
-    PathKey key = state.tree.key(path);
+    PathKey key = state.key(path);
     if (Err err = check_place(state, key, parent, asked.data.size()); err != Err::ok)
         return refuse(err);
     if (one_too_many(call, plan.kind)) return refuse(Err::quota_exceeded);
@@ -144,12 +144,15 @@ Err write_create(Write& call, Reader& body) {
                                     .list = state.list_of(plan.kind, plan.owner),
                                     .zxid = static_cast<int64_t>(call.entry.zxid),
                                     .time_ms = call.entry.time_ms});
-    state.changes.push_back(
-        {.type = EventType::created, .path = path, .acl = acl, .parent_acl = parent_acl});
+    state.changes.push_back({.type = EventType::created,
+                             .id = id,
+                             .path = path,
+                             .acl = acl,
+                             .parent_acl = parent_acl});
     state.quotas.created(path, asked.data.size());
     write_text(call.reply, path);
-    bool with_stat = call.in_multi ? create_result(call.op, asked.flags) == Op::create2
-                                   : call.op != Op::create;
+    call.result = create_result(call.op, asked.flags);
+    bool with_stat = call.in_multi ? call.result == Op::create2 : call.op != Op::create;
     if (with_stat) encode(call.reply, state.tree.stat(id));
     return Err::ok;
 }
@@ -163,7 +166,7 @@ Err write_delete(Write& call, Reader& body) {
     ZnodeId parent = 0;
     if (Err err = find_parent(call, asked.path, above, parent); err != Err::ok) return err;
     if (!state.allows(state.tree[parent].acl, perm::remove, call.caller)) return Err::no_auth;
-    PathKey key = state.tree.key(asked.path);
+    PathKey key = state.key(asked.path);
     ZnodeId id = state.tree.find(key);
     if (id == 0) return Err::no_node;
     if (!version_fits(asked.version, state.tree[id].version)) return Err::bad_version;
@@ -177,7 +180,7 @@ Err write_set_data(Write& call, Reader& body) {
     SetDataRequest asked;
     decode(body, asked);
     if (Err err = check_session(call); err != Err::ok) return err;
-    PathKey key = call.state.tree.key(asked.path);
+    PathKey key = call.state.key(asked.path);
     ZnodeId id = 0;
     if (Err err = find_valid(call, key, id); err != Err::ok) return err;
     if (!state.allows(state.tree[id].acl, perm::write, call.caller)) return Err::no_auth;
@@ -189,6 +192,7 @@ Err write_set_data(Write& call, Reader& body) {
     state.tree.set_data(key, id, asked.data, static_cast<int64_t>(call.entry.zxid),
                         call.entry.time_ms);
     state.changes.push_back({.type = EventType::data_changed,
+                             .id = id,
                              .path = asked.path,
                              .acl = state.tree[id].acl,
                              .parent_acl = 0});
@@ -202,7 +206,7 @@ Err write_set_acl(Write& call, Reader& body) {
     SetAclRequest asked;
     decode(body, asked);
     if (Err err = check_session(call); err != Err::ok) return err;
-    PathKey key = state.tree.key(asked.path);
+    PathKey key = state.key(asked.path);
     ZnodeId id = 0;
     Err found = find_valid(call, key, id);
     if (found == Err::bad_arguments) return found;
@@ -225,7 +229,7 @@ Err write_check(Write& call, Reader& body) {
     PathVersion asked;
     decode(body, asked);
     if (Err err = check_session(call); err != Err::ok) return err;
-    PathKey key = call.state.tree.key(asked.path);
+    PathKey key = call.state.key(asked.path);
     ZnodeId id = 0;
     if (Err err = find_valid(call, key, id); err != Err::ok) return err;
     const State& state = call.state;
@@ -239,7 +243,7 @@ Err write_delete_container(Write& call, Reader& body) {
     State& state = call.state;
     ReapZnode asked;
     decode(body, asked);
-    PathKey key = state.tree.key(asked.path);
+    PathKey key = state.key(asked.path);
     ZnodeId id = state.tree.find(key);
     if (id == 0 || id == Tree::root) return Err::no_node;
     const Znode& znode = state.tree[id];

@@ -71,7 +71,7 @@ TEST_CASE("mntr tells the longest turn and how many were long, until srst") {
     CHECK(server.tells("zk_turns_over_10ms\t0"));
 }
 
-TEST_CASE("a slow turn is logged with what it did, and not more than one a second") {
+TEST_CASE("a slow turn is logged with what it did, and one a second but for records") {
     Server server;
     server.ask("ruok");
     CHECK(server.node->on_open(1, {}));
@@ -84,9 +84,12 @@ TEST_CASE("a slow turn is logged with what it did, and not more than one a secon
     CHECK(logged == "a turn took 123 ms: 1 connections, 0 requests, 0 entries appended and 0 "
                     "applied, 0 sessions expired, 0 bytes of replies\n");
     logged.clear();
-    server.turn(200'000);
+    server.turn(60'000);
     CHECK(logged.empty());
-    server.clock_us += 1'000'000;
     server.turn(200'000);
+    CHECK(!logged.empty());
+    logged.clear();
+    server.clock_us += 1'000'000;
+    server.turn(60'000);
     CHECK(!logged.empty());
 }
