@@ -24,7 +24,7 @@ from ensembles import Zkd, word
 from figures import median, say
 
 # Connections to a member, requests outstanding on each, operations.
-SHAPES = {"64x16": (64, 16, 200_000), "16x1": (16, 1, 20_000)}
+SHAPES = {"64x16": (64, 16, 200_000), "16x1": (16, 1, 6_000)}
 TIMEOUT_MS = 4000  # of idle sessions: short, so that there are pings to measure
 SETTINGS = ["standaloneEnabled false", "snapCount 2000000000", "snapSizeLimitInKb 0"]
 SOCK_DIAG, SOCK_DIAG_BY_FAMILY, INET_DIAG_INFO = 4, 20, 2
@@ -107,22 +107,25 @@ class Yardstick:
 
 
 def results(process):
-    output, errors = process.communicate()
+    try:
+        output, errors = process.communicate()
+    finally:
+        process.kill()  # where this script was ended meanwhile
     if process.returncode != 0:
         sys.exit(f"scale: {' '.join(process.args)} failed: {(output + errors).decode()}")
     return json.loads(output)["results"]
 
 
 @contextlib.contextmanager
-def running(options, voters, observers=0):
-    """An ensemble that is up, has what loads read and set, and is warm."""
+def running(options, voters, observers=0, warm=True):
+    """An ensemble that is up; a warm one has what loads read and set."""
     crowd = Crowd(options, voters, observers)
     crowd.clear()
     try:
         crowd.start()
-        leader = crowd.by_role()["leader"]
-        crowd.bench(leader, "-c", 16, "-d", 16, "-w", "fill")
-        crowd.bench(crowd.members, "-c", 64, "-d", 16, "-w", "set,get", "-n", options.warm_up)
+        if warm:
+            crowd.bench(crowd.by_role()["leader"], "-c", 16, "-d", 16, "-w", "fill")
+            crowd.bench(crowd.members, "-c", 64, "-d", 16, "-w", "set,get", "-n", options.warm_up)
         yield crowd
     finally:
         crowd.stop()
@@ -350,7 +353,7 @@ def memory(options):
     """Bytes of an empty server, of a znode and of a watch; of a lone server, resident."""
     count = options.znodes
     space = ["--znodes", count, "--parents", min(1000, count)]
-    with running(options, 1) as crowd:
+    with running(options, 1, warm=False) as crowd:
         member = crowd.members
         empty = resident(member[0])
         crowd.bench(member, "-c", 16, "-d", 64, "-w", "fill", *space)
