@@ -24,7 +24,7 @@ from ensembles import Zkd, word
 from figures import median, say
 
 # Connections to a member, requests outstanding on each, operations.
-SHAPES = {"64x16": (64, 16, 200_000), "16x1": (16, 1, 6_000)}
+SHAPES = {"64x16": (64, 16, 120_000), "16x1": (16, 1, 5_000)}
 TIMEOUT_MS = 4000  # of idle sessions: short, so that there are pings to measure
 SETTINGS = ["standaloneEnabled false", "snapCount 2000000000", "snapSizeLimitInKb 0"]
 SOCK_DIAG, SOCK_DIAG_BY_FAMILY, INET_DIAG_INFO = 4, 20, 2

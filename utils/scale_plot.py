@@ -1,7 +1,8 @@
 """The plot of utils/scale: two panels as SVG, readable on light and on dark pages."""
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 450, 330, 62, 14, 56, 48
-COLOURS = dict(sets="#2f81c7", creates="#d1711c", reads="#3a9d4e", mixed="#a35bc4")
+COLOURS = dict(sets="#2f81c7", creates="#d1711c", gets="#3a9d4e")
+COLOURS["9 gets to a set"] = "#a35bc4"
 INK = "#808080"
 
 

@@ -98,8 +98,8 @@ Config config_of(const Plan& plan, uint32_t number) {
 bool leave_out(Plan& plan, std::string_view kind) {
     if (kind == "all") {
         for (std::string_view each :
-             {"crash", "full", "stall", "wall", "drift", "partition", "slow", "reset", "log", "bulk",
-              "sync", "flip", "wipe", "damage", "reconfig", "move", "noise"})
+             {"crash", "full", "stall", "wall", "drift", "partition", "slow", "reset", "log",
+              "bulk", "sync", "flip", "wipe", "damage", "reconfig", "move", "noise"})
             leave_out(plan, each);
         return true;
     }

@@ -5,8 +5,8 @@
 //     sim --seed K [--verbose]        one world; --verbose prints every step of it
 //
 // With --nodes N all worlds have N voters, whatever the seed says (0, and if not given: as it
-// says), and with --observers N as many observers beside them. With --count one world's frames between
-// machines are counted, without faults if --without all is said as well.
+// says), and with --observers N as many observers beside them. With --count what the machines of
+// one world say to each other is counted (utils/scale's model; --without all goes with it).
 // With --without KIND they lack one kind of trouble; plan.cc has the kinds.
 // With --stop the first failure ends the run.
 //
