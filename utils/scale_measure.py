@@ -24,7 +24,7 @@ from ensembles import Zkd, word
 from figures import median, say
 
 # Connections to a member, requests outstanding on each, operations.
-SHAPES = {"64x16": (64, 16, 120_000), "16x1": (16, 1, 5_000)}
+SHAPES = {"64x16": (64, 16, 80_000), "16x1": (16, 1, 3_000)}
 TIMEOUT_MS = 4000  # of idle sessions: short, so that there are pings to measure
 SETTINGS = ["standaloneEnabled false", "snapCount 2000000000", "snapSizeLimitInKb 0"]
 SOCK_DIAG, SOCK_DIAG_BY_FAMILY, INET_DIAG_INFO = 4, 20, 2
@@ -191,10 +191,17 @@ def one_socket(message):
         at += (length + 3) & ~3
 
 
+def open_files(member):
+    found = set()
+    for path in glob.glob(f"/proc/{member.process.pid}/fd/*"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(path))
+    return found
+
+
 def wire_bytes(crowd, member):
     """What that member has sent to the others, and received from them."""
-    own = {os.readlink(path) for path in glob.glob(f"/proc/{member.process.pid}/fd/*")
-           if os.path.islink(path)}
+    own = open_files(member)
     ports = {crowd.port + 18 + 2 * other.number for other in crowd.members}
     found = [counts for family in (socket.AF_INET, socket.AF_INET6)
              for inode, between, *counts in sockets(family)
@@ -231,8 +238,10 @@ def load(crowd, where, workload, shape):
 
 def one_load(crowd, where, workload, shape):
     connections, depth, count = SHAPES[shape]
-    count = max(int(count * crowd.options.share), 2000) * (2 if workload == "get" else 1)
     roles, at = crowd.by_role(), placed(crowd, where)
+    # Each connection also costs the making and ending of a session: two writes.
+    count = max(int(count * crowd.options.share), 30 * connections * len(at), 2000)
+    count *= 3 if workload == "get" else 1
     leader = roles["leader"][0]
     below = crowd.new_place(leader) if workload == "create" else ""
     yard = crowd.options.yardstick.measure(shape)
