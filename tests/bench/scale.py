@@ -28,8 +28,8 @@ def check(what, right, found=""):
 def point(voters, observers, where, load, slow):
     """What would be measured if the model were right, on a machine that is `slow` times slower."""
     members = voters + observers
-    share = dict(leader=1, follower=0, observer=0) if where == "leader" else \
-        dict.fromkeys(("leader", "follower", "observer"), 1 / members)
+    share = dict.fromkeys(("leader", "follower", "observer"), 1 / members if where == "all" else 0)
+    share["leader"] = 1 if where == "leader" else share["leader"]
     part = dict(get=0, mixed=0.1).get(load.split()[0], 1)
     write = dict(leader=share["leader"] * TRUE["own"] + (1 - share["leader"]) * TRUE["taken"] +
                  TRUE["peer"] * (members - 1),
@@ -42,13 +42,18 @@ def point(voters, observers, where, load, slow):
             cpu = part * write[role] + (1 - part) * READ * share[role]
             round_.update({"cpu_" + role: slow * cpu, "turns_" + role: 0.01,
                            "share_" + role: share[role]})
+    if where == "follower":
+        round_["cpu_own"] = slow * (TRUE["follow"] + TRUE["serve"])
     return dict(voters=voters, observers=observers, where=where, load=load, rounds=[round_])
 
 
 def made_up():
+    reads = ["get 64x16", "get 16x1", "mixed 64x16"]
+    placed = dict(leader=WRITES + reads, follower=WRITES,
+                  all=["set 64x16", "create 64x16"] + reads)
     loads = [point(*members, where, load, 1 + i % 3) for i, members in enumerate(FIT + CHECK)
-             for where in ("leader", "all") if sum(members) > 1 or where == "leader"
-             for load in WRITES + ["get 64x16", "get 16x1", "mixed 64x16"]]
+             for where in placed if sum(members) > 1 or where == "leader"
+             for load in placed[where]]
     idle = [dict(members=members, quiet=dict(leader=0.001 * members[0], follower=0.001), ping=1e-5,
                  connection=1000, session=200) for members in ((1, 0), (3, 0))]
     return dict(loads=loads, idle=idle, memory=dict(empty=5e6, znode=200, watch=10),
