@@ -109,11 +109,21 @@ public:
         *this = {};
     }
 
+    // Joins the huge page at `at` of the array that is in use, if it is that large (pages.h), and
+    // sets `at` behind it; true: there are no more.
+    bool join_next(size_t& at) const {
+        size_t bytes = size_t{now_size_} * sizeof(Slot);
+        if (old_ != nullptr || at >= bytes || bytes < huge_table) return true;
+        at = join_huge(now_, bytes, at);
+        return false;
+    }
+
     uint32_t count() const { return count_; }
     uint64_t bytes() const { return (uint64_t{now_size_} + old_size_) * sizeof(Slot); }
 
 private:
     static constexpr uint32_t size_min = 6;
+    static constexpr size_t huge_table = 8 * 1024 * 1024;  // see pages.cc
     static constexpr uint32_t passes_per_change = 32;
     static constexpr uint32_t size_of_one_go = 64;
 

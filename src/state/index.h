@@ -50,6 +50,8 @@ public:
         slots_.erase(slot);
     }
 
+    bool join_next(size_t& at) const { return slots_.join_next(at); }
+
     uint32_t count() const { return slots_.count(); }
     uint64_t bytes() const { return slots_.bytes(); }
 

@@ -458,6 +458,17 @@ void Tree::take_back(const Undo& undo) {
     }
 }
 
+bool Tree::join_pages(uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+        if (!znodes_.join_next(joined_znodes_)) continue;
+        if (!index_.join_next(joined_index_)) continue;
+        if (!heap_.join_next(joined_chunk_)) continue;
+        joined_znodes_ = joined_index_ = 0;
+        return true;
+    }
+    return false;
+}
+
 Tree::Sizes Tree::sizes() const {
     return {.znodes = uint64_t{znodes_.end()} * sizeof(Znode) +
                       uint64_t{extras_.end()} * sizeof(Extra),
