@@ -85,14 +85,14 @@ say = @printf '%s %s\n' $(1) $(notdir $@)
 hint = '%s\n'
 endif
 
-.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile readme bench fuzz format lint tidy \
+.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile pauses readme bench compare fuzz format lint tidy \
         install uninstall clean help binaries always
 .DEFAULT_GOAL := all
 
 all: binaries  ## zkd, zk-cli and zk-bench
 	@printf $(hint) "Built. 'make test' tries it all; './zkd zk.conf' starts it."
 
-binaries: $(OUT)zkd $(OUT)zk-cli $(OUT)zk-bench
+binaries: $(OUT)zkd $(OUT)zk-cli $(OUT)zk-bench $(BUILD)/null-server
 
 $(OUT)zkd: $(zkd_objects)
 	$(call say,LD)
@@ -103,6 +103,9 @@ $(OUT)zk-cli: $(cli_objects)
 $(OUT)zk-bench: $(bench_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
+$(BUILD)/null-server: $(BUILD)/utils/null_server.o $(call objects,base)
+	$(call say,LD)
+	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(RUNTIME_LIBS)
 $(BUILD)/unit: $(unit_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_cli)
@@ -137,6 +140,10 @@ $(BUILD)/src/%.o: src/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(quiet)$(CXX) $(src_flags) -c -o $@ $<
+$(BUILD)/utils/%.o: utils/%.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(quiet)$(CXX) $(src_flags) -c -o $@ $<
 $(BUILD)/tests/%.o: tests/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -153,7 +160,8 @@ $(BUILD)/unit_main.o:
 
 -include $(zkd_objects:.o=.d) $(cli_objects:.o=.d) $(bench_objects:.o=.d) $(unit_objects:.o=.d) \
          $(tools_objects:.o=.d) \
-         $(sim_objects:.o=.d) $(explore_objects:.o=.d) $(memory_objects:.o=.d)
+         $(sim_objects:.o=.d) $(explore_objects:.o=.d) $(memory_objects:.o=.d) \
+         $(BUILD)/utils/null_server.d
 
 # --- tests -------------------------------------------------------------------------------------------
 
@@ -193,6 +201,8 @@ crash: binaries  ## kill -9 under load: ROUNDS=n, SEED=k
 hostile: binaries  ## what a port on the Internet gets
 	@tests/chaos/hostile.py --zkd $(where)/zkd $(if $(SEED),--seed $(SEED))
 	@tests/chaos/strangers.py --zkd $(where)/zkd $(if $(SEED),--seed $(SEED))
+pauses: binaries  ## the longest turn of the loop: PAUSES='--znodes 10000000 ...' for other sizes
+	@tests/chaos/pauses.py --zkd $(where)/zkd --bench $(where)/zk-bench $(PAUSES)
 readme: binaries  ## the README's commands, as written
 	@ZKD_BIN=$(where) tests/readme/run.py
 
@@ -215,8 +225,12 @@ fuzz: $(addprefix build/fuzz/,$(fuzzers))  ## each fuzzer for FUZZ_SECONDS
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(fuzzers)
 -include $(wildcard build/fuzz/*/*/*.d build/fuzz/*/*/*/*.d)
 
-bench: binaries  ## what this machine does; beside Apache ZooKeeper: utils/compare
-	@utils/compare --quick --alone --zkd $(where)/zkd --bench $(where)/zk-bench
+compared := $(if $(OUT),--zkd $(where)/zkd --bench $(where)/zk-bench --null-server $(BUILD)/null-server)
+bench: binaries  ## what this machine does, in a minute
+	@utils/compare --quick --alone $(compared)
+compare: binaries  ## zkd beside ZooKeeper, redis and the limit: FULL=1 all, QUICK=1 small, ONLY=part, README=1
+	@utils/compare $(compared) $(if $(FULL),--full) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+	    $(if $(README),--readme README.md)
 
 # --- care --------------------------------------------------------------------------------------------
 

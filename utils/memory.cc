@@ -123,22 +123,21 @@ struct Forest {
 
     void make(const std::string& path, std::string_view data) {
         std::string parent = path.substr(0, path.rfind('/'));
-        ZnodeId above = tree.find(parent);
-        if (above == 0) {
-            make(parent, "");
-            above = tree.find(parent);
-        }
-        tree.create(path, above,
+        PathKey above = tree.key(parent);
+        if (tree.find(above) == 0) make(parent, "");
+        tree.create(tree.key(path), above, tree.find(above),
                     {.data = as_bytes(data), .acl = AclTable::open, .zxid = ++zxid, .time_ms = 1});
         tree.sweep();
     }
     void set(const std::string& path, std::string_view data) {
-        ZnodeId id = tree.find(path);
-        tree.set_data(path, id, as_bytes(data), ++zxid, 2);
+        PathKey key = tree.key(path);
+        tree.set_data(key, tree.find(key), as_bytes(data), ++zxid, 2);
         tree.sweep();
     }
     void remove(const std::string& path) {
-        tree.remove(path, tree.find(path), ++zxid, nullptr);
+        PathKey key = tree.key(path);
+        PathKey above = tree.key(std::string_view(path).substr(0, path.rfind('/')));
+        tree.remove(key, above, tree.find(key), ++zxid, nullptr);
         tree.sweep();
     }
 };

@@ -50,6 +50,18 @@ public:
         __builtin_prefetch(&now_[home_of(hash, now_size_)]);
     }
 
+    // A slot of this hash that is close to its home, or a free one.
+    Slot guess(uint32_t hash) const {
+        if (now_ == nullptr) return {};
+        bool in_old = old_ != nullptr && !passed(home_of(hash, old_size_));
+        const Slot* slots = in_old ? old_ : now_;
+        uint32_t size = in_old ? old_size_ : now_size_;
+        uint32_t at = home_of(hash, size);
+        for (uint32_t step = 0; step < 8; ++step, at = after(at, size))
+            if (slots[at].free() || slots[at].hash() == hash) return slots[at];
+        return {};
+    }
+
     // Requires: it is not there, and not free.
     void insert(Slot slot) {
         pass_some();
@@ -64,6 +76,15 @@ public:
             if (old_ == nullptr) start_ = 0;
         }
         ++count_;
+    }
+
+    // Makes room for so many in all, at once.
+    void reserve(uint32_t count) {
+        uint64_t size = uint64_t{count} * 4 / 3 + 1;
+        ASSERT(size < (1u << 31));
+        if (size <= now_size_) return;
+        resize(static_cast<uint32_t>(size));
+        while (old_ != nullptr) pass_some();
     }
 
     // Requires: it was found, and nothing has changed since.

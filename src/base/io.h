@@ -68,7 +68,6 @@ struct DiskResult {
 struct Vitals {
     uint64_t open_files = 0;
     uint64_t open_files_max = 0;   // the limit
-    uint64_t longest_turn_us = 0;  // of the loop, since the start
     uint64_t fork_us = 0;          // how long the last snapshot's fork held the loop up
     uint64_t copied_bytes = 0;     // because pages changed while that child lived
 };

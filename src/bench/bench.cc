@@ -35,6 +35,9 @@ Bench::Bench(BenchOptions options)
             TreePlan{.root = options_.servers.chroot + "/zk-bench",
                      .znodes = options_.znodes,
                      .parents = options_.parents,
+                     .large = options_.large,
+                     .name_bytes = options_.name_bytes,
+                     .empty_percent = options_.empty_percent,
                      .data_size = options_.data_size,
                      .data_seed = options_.seed}),
       data_(make_data(options_.data_size, options_.seed)) {
@@ -62,8 +65,11 @@ std::string Bench::fresh_directory() {
 }
 
 Result<void> Bench::pump(Feed feed, uint64_t operations_usual, Tally& tally) {
-    PumpLimits limits{
-        .depth = options_.depth, .operations = operations(operations_usual), .time_ns = time_ns()};
+    PumpLimits limits{.depth = options_.depth,
+                      .operations = operations(operations_usual),
+                      .time_ns = time_ns(),
+                      .rate = options_.rate,
+                      .slices = options_.slices};
     Pump pump(loop_, fleet_, feed, limits, tally);
     Stopwatch watch(servers_, tally);
     watch.start();

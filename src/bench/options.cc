@@ -2,6 +2,7 @@
 
 #include "bench/options.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -13,7 +14,7 @@ namespace {
 
 constexpr std::string_view servers_default = "localhost:2181";
 constexpr std::string_view workloads_default = "create,set,get,ls,mixed,multi";
-constexpr uint64_t parents_max = 1'000'000;
+constexpr uint64_t parents_max = 999'999;  // six digits, and one further parent
 constexpr uint64_t znodes_max = 1'000'000'000;
 constexpr uint64_t data_size_max = 1'000'000;  // ZooKeeper takes frames of up to 1 MiB
 
@@ -110,6 +111,12 @@ constexpr std::array rows = {
         set_number<&O::operations, 1, 1'000'000'000'000>},
     Row{'t', "time", "SECONDS", "how long each workload goes on, instead of -n",
         set_seconds<&O::seconds>},
+    Row{0, "rate", "N",
+        "requests a second, due in lots of a millisecond whether answers come\n"
+        "or not; latency counts from then. At most -d each are outstanding",
+        set_number<&O::rate, 1, 100'000'000>},
+    Row{0, "slices", "", "each whole second's operations and latencies, too (--json)",
+        set_flag<&O::slices>},
     Row{0, "hold", "SECONDS", "how long idle and watches stay before they leave (0)",
         set_seconds<&O::hold_seconds>},
     Row{0, "size", "BYTES", "of the data of a znode (100)",
@@ -117,9 +124,18 @@ constexpr std::array rows = {
     Row{0, "znodes", "N", "that are read and set, made beforehand (10000)",
         set_number<&O::znodes, 1, znodes_max>},
     Row{0, "parents", "N", "that they lie under (100)", set_number<&O::parents, 1, parents_max>},
+    Row{0, "large", "N", "of them lie under one further parent (0)",
+        set_number<&O::large, 0, znodes_max>},
+    Row{0, "name", "BYTES", "of a znode's own name, without its parents' (11)",
+        set_number<&O::name_bytes, 11, 255>},
+    Row{0, "empty", "PERCENT", "of them are made without data (0)",
+        set_number<&O::empty_percent, 0, 100>},
     Row{0, "reads", "PERCENT", "of mixed: gets, the rest sets (90)",
         set_number<&O::read_percent, 0, 100>},
-    Row{0, "batch", "N", "sets in one transaction of multi (10)", set_number<&O::batch, 1, 10'000>},
+    Row{0, "batch", "N", "sets, or creates, in one transaction (10)",
+        set_number<&O::batch, 1, 10'000>},
+    Row{0, "watched", "N", "znodes that each connection watches in watch (1)",
+        set_number<&O::watched, 1, 1'000>},
     Row{0, "pid", "PID,...",
         "of the servers, for their CPU time and memory; found without help\n"
         "on this machine",
@@ -175,6 +191,15 @@ Result<void> check_together(const BenchOptions& options) {
     if (options.parents > options.znodes)
         return Error{.text = "--parents " + std::to_string(options.parents) +
                              " is more than --znodes " + std::to_string(options.znodes)};
+    if (options.large + options.parents > options.znodes && options.large > 0)
+        return Error{.text = "--large " + std::to_string(options.large) +
+                             " leaves fewer of --znodes " + std::to_string(options.znodes) +
+                             " than there are --parents"};
+    if (options.slices && !options.json) return Error{.text = "--slices is for --json"};
+    if (uint64_t{options.watched} * (options.data_size + 100) > data_size_max)
+        return Error{.text = "--watched " + std::to_string(options.watched) + " of --size " +
+                             std::to_string(options.data_size) +
+                             " makes requests of more than a megabyte"};
     if (uint64_t{options.batch} * (options.data_size + 100) > data_size_max)
         return Error{.text = "--batch " + std::to_string(options.batch) + " of --size " +
                              std::to_string(options.data_size) +
@@ -217,8 +242,8 @@ Result<BenchOptions> read_bench_options(std::span<const char* const> arguments,
             return Error{.text = "--" + std::string(found.row->name) + ": " + set.error().text};
         if (found.row->name == "parents") parents_given = true;
     }
-    if (!parents_given && options.parents > options.znodes)
-        options.parents = static_cast<uint32_t>(options.znodes);
+    uint64_t spread = options.znodes - std::min(options.large, options.znodes - 1);
+    if (!parents_given && options.parents > spread) options.parents = static_cast<uint32_t>(spread);
     if (Result<void> checked = check_together(options); !checked) return checked.error();
     if (options.workloads.empty())
         if (Result<void> set = set_workloads(options, workloads_default); !set) return set.error();
@@ -259,6 +284,8 @@ std::string bench_help() {
         "  zk-bench -c 1 -w create -n 10000        how long one write takes\n"
         "  zk-bench -s zk1,zk2,zk3/app -w mixed --reads 99 --json\n"
         "  zk-bench -w fill --znodes 1000000 --parents 1000 -c 16 -d 64 --keep\n"
+        "  zk-bench -w set -c 64 -d 64 --rate 100000 -t 10   at that pace, like clients that do "
+        "not wait\n"
         "  zk-bench -w storm -c 5000               5000 clients that come at the same time\n";
     return text;
 }

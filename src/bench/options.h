@@ -19,13 +19,19 @@ struct BenchOptions {
     uint32_t depth = 1;       // outstanding requests a connection
     uint64_t operations = 0;  // 0: the workload's own default
     double seconds = 0;       // 0: until `operations` are done
+    uint64_t rate = 0;        // requests a second that are due, over all connections; 0: no limit
+    bool slices = false;      // tell each second's results, too
     double hold_seconds = 0;  // how long `idle` and `watches` stay
     uint32_t data_size = 100;
     std::vector<std::string> workloads;
     uint64_t znodes = 10'000;
     uint32_t parents = 100;
     uint32_t read_percent = 90;  // of `mixed`
-    uint32_t batch = 10;         // sets in one transaction of `multi`
+    uint64_t large = 0;          // znodes under one further parent
+    uint32_t name_bytes = 11;    // of a znode's last component
+    uint32_t empty_percent = 0;  // znodes without data, when they are made
+    uint32_t batch = 10;         // parts of one transaction of `multi` and `creates`
+    uint32_t watched = 1;        // znodes that each connection watches in `watch`
     std::vector<int> pids;       // of the servers
     uint64_t seed = 1;
     int32_t session_timeout_ms = 30'000;

@@ -5,6 +5,10 @@
 // that one read has brought: at a million replies a second it would be what is measured. The time
 // a request was made travels as its tag.
 //
+// With a rate, requests become due in lots of a millisecond, whatever the answers do, and their
+// time is when they became due: a server that stalls is charged for all who would have asked
+// meanwhile. Only the depth limits how many are outstanding.
+//
 // A request that a lost connection took along is an error, and the next goes to the next
 // connection. Without any reply for a long time the fleet is abandoned.
 
@@ -30,6 +34,8 @@ struct PumpLimits {
     uint32_t depth = 1;
     uint64_t operations = UINT64_MAX;
     uint64_t time_ns = 0;  // 0: no limit
+    uint64_t rate = 0;     // requests a second; 0: as they are answered
+    bool slices = false;
 };
 
 // Told a few times a second how far things are.
@@ -51,11 +57,14 @@ private:
     struct Port {
         Pump* pump;
         Client* client;
+        uint32_t outstanding = 0;
     };
 
-    bool issue(Port& port);
+    bool issue(Port& port, uint64_t due_ns);
+    void issue_due();
     void take(Port& port, uint64_t tag, const ReplyHeader& header, Bytes body);
     void watch_over(Observer observer);
+    void end_slices();
     double part_done() const;
 
     Loop& loop_;
@@ -72,6 +81,9 @@ private:
     const Port* reading_ = nullptr;  // whose read that is
     uint64_t reading_turn_ = 0;
     uint64_t observed_ns_ = 0;
+    size_t next_port_ = 0;  // of a rate's requests
+    Histogram slice_;       // latencies since the last whole second
+    uint64_t slice_ends_ns_ = 0;
 };
 
 }  // namespace zk

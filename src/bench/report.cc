@@ -208,6 +208,22 @@ std::string json_text(std::string_view text) {
     return quoted + '"';
 }
 
+namespace {
+
+std::string slices_of(const Tally& tally) {
+    std::string text = format(",\"started\":%.6f,\"slices\":[", to_seconds(tally.started_ns));
+    bool first = true;
+    for (const Tally::Slice& slice : tally.slices) {
+        text += format("%s{\"operations\":%llu,\"p50\":%.6f,\"p99.9\":%.6f,\"max\":%.6f}",
+                       first ? "" : ",", static_cast<unsigned long long>(slice.done),
+                       to_ms(slice.p50_ns), to_ms(slice.p999_ns), to_ms(slice.max_ns));
+        first = false;
+    }
+    return text + "]";
+}
+
+}  // namespace
+
 std::string json_of(const Tally& tally) {
     const Histogram& latency = tally.latency;
     std::string text = "{\"workload\":" + json_text(tally.workload);
@@ -231,6 +247,7 @@ std::string json_of(const Tally& tally) {
             text += ",\"item\":" + json_text(tally.item) +
                     format(",\"resident_bytes_per_item\":%.1f", bytes_per_item(tally));
     }
+    if (!tally.slices.empty()) text += slices_of(tally);
     text +=
         format(",\"errors\":%llu,\"error_codes\":{", static_cast<unsigned long long>(tally.errors));
     bool first = true;

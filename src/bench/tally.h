@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "bench/histogram.h"
 #include "bench/server.h"
@@ -30,6 +31,15 @@ struct Tally {
     uint64_t resident_after = 0;
     std::string_view item;  // what `done` counts where its memory is of interest: "znode"
     std::string note;       // for people
+
+    struct Slice {  // a second of the run
+        uint64_t done = 0;
+        uint64_t p50_ns = 0;
+        uint64_t p999_ns = 0;
+        uint64_t max_ns = 0;
+    };
+    std::vector<Slice> slices;
+    uint64_t started_ns = 0;  // of the monotonic clock, where `slices` began
 
     uint64_t total() const { return done + errors; }
     void add_error(Err err) {

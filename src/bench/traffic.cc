@@ -1,5 +1,5 @@
 // traffic.cc -- the workloads that are a stream of requests: create, set, get, exists, ls, mixed,
-// multi, and fill.
+// multi, creates, and fill.
 //
 // Holds no state between runs. Requests are written straight into a session's buffer, and answers
 // are judged where they lie: right size, right data, no error.
@@ -10,7 +10,15 @@ namespace zk {
 
 namespace {
 
-enum Kind : uint8_t { kind_create, kind_set, kind_get, kind_exists, kind_ls, kind_multi };
+enum Kind : uint8_t {
+    kind_create,
+    kind_set,
+    kind_get,
+    kind_exists,
+    kind_ls,
+    kind_multi,
+    kind_creates
+};
 
 constexpr size_t stat_bytes = 68;
 constexpr size_t stat_data_length_at = 52;
@@ -50,10 +58,12 @@ struct Traffic {
     bool next(Client& client, uint8_t& kind);
     bool right(uint8_t kind, const ReplyHeader& header, Bytes body) const;
     bool right_stat(Bytes body) const {
-        return body.size() == stat_bytes &&
-               load_u32(body.data() + stat_data_length_at) == data.size();
+        if (body.size() != stat_bytes) return false;
+        uint32_t length = load_u32(body.data() + stat_data_length_at);
+        return length == data.size() || (length == 0 && plan.empty_percent > 0);
     }
-    bool right_multi(Bytes body) const;
+    void write_create(Buffer& out);
+    bool right_multi(Bytes body, Op op) const;
     uint64_t any_znode() { return random.below(plan.znodes); }
 
     KeySpace keys;
@@ -72,11 +82,7 @@ bool Traffic::next(Client& client, uint8_t& kind) {
     kind = first_percent == 100 || random.below(100) < first_percent ? first : second;
     switch (static_cast<Kind>(kind)) {
     case kind_create: {
-        Buffer& out = client.begin_request(Op::create);
-        keys.write_znode(out, created++);
-        write_buffer(out, data);
-        out.append(acl.bytes());
-        out.i32(static_cast<int32_t>(CreateMode::persistent));
+        write_create(client.begin_request(Op::create));
         break;
     }
     case kind_set: {
@@ -110,8 +116,24 @@ bool Traffic::next(Client& client, uint8_t& kind) {
         encode(out, MultiHeader{});
         break;
     }
+    case kind_creates: {
+        Buffer& out = client.begin_request(Op::multi);
+        for (uint32_t i = 0; i < batch; ++i) {
+            encode(out, MultiHeader{.type = static_cast<int32_t>(Op::create), .done = false});
+            write_create(out);
+        }
+        encode(out, MultiHeader{});
+        break;
+    }
     }
     return true;
+}
+
+void Traffic::write_create(Buffer& out) {
+    keys.write_znode(out, created++);
+    write_buffer(out, data);
+    out.append(acl.bytes());
+    out.i32(static_cast<int32_t>(CreateMode::persistent));
 }
 
 bool Traffic::right(uint8_t kind, const ReplyHeader& header, Bytes body) const {
@@ -121,27 +143,31 @@ bool Traffic::right(uint8_t kind, const ReplyHeader& header, Bytes body) const {
     case kind_set:
     case kind_exists: return right_stat(body);
     case kind_get:
+        if (plan.empty_percent > 0 && body.size() == 4 + stat_bytes) return true;
         return body.size() == 4 + data.size() + stat_bytes &&
                load_u32(body.data()) == data.size() &&
                memcmp(body.data() + 4, data.data(), data.size()) == 0;
     case kind_ls: {
         if (body.size() < 4) return false;
         uint64_t count = load_u32(body.data());
-        uint64_t least = plan.znodes / plan.parents;
-        return count == least || (count == least + 1 && plan.znodes % plan.parents != 0);
+        uint64_t spread = plan.znodes - plan.large;
+        uint64_t least = spread / plan.parents;
+        return count == least || (count == least + 1 && spread % plan.parents != 0);
     }
-    case kind_multi: return right_multi(body);
+    case kind_multi: return right_multi(body, Op::set_data);
+    case kind_creates: return right_multi(body, Op::create);
     }
     return false;
 }
 
-bool Traffic::right_multi(Bytes body) const {
+bool Traffic::right_multi(Bytes body, Op op) const {
     Reader in(body);
     for (uint32_t i = 0; i < batch; ++i) {
         MultiHeader header;
         decode(in, header);
-        if (header.type != static_cast<int32_t>(Op::set_data) || header.err != 0) return false;
-        if (!right_stat(in.bytes(stat_bytes))) return false;
+        if (header.type != static_cast<int32_t>(op) || header.err != 0) return false;
+        if (op == Op::create && in.bytes(in.u32()).empty()) return false;
+        if (op == Op::set_data && !right_stat(in.bytes(stat_bytes))) return false;
     }
     MultiHeader end;
     decode(in, end);
@@ -166,17 +192,24 @@ Result<void> run_stream(Bench& bench, Tally& tally, Kind first, Kind second, uin
     return pump_traffic(bench, traffic, find_workload(tally.workload)->operations, tally);
 }
 
-}  // namespace
-
-Result<void> run_create(Bench& bench, Tally& tally) {
+Result<void> run_making(Bench& bench, Tally& tally, Kind kind) {
     if (Result<Fleet*> grown = bench.fleet(); !grown) return grown.error();
-    Traffic traffic(bench, kind_create, kind_create, 100);
-    traffic.keys = KeySpace(bench.fresh_directory(), bench.tree().plan().parents);
+    const TreePlan& plan = bench.tree().plan();
+    Traffic traffic(bench, kind, kind, 100);
+    traffic.keys = KeySpace(bench.fresh_directory(), plan.parents, 0, plan.name_bytes);
     if (Result<void> made = bench.tree().make_parents(traffic.keys); !made) return made.error();
-    tally.item = "znode";
     return pump_traffic(bench, traffic, find_workload(tally.workload)->operations, tally);
 }
 
+}  // namespace
+
+Result<void> run_create(Bench& bench, Tally& tally) {
+    tally.item = "znode";
+    return run_making(bench, tally, kind_create);
+}
+Result<void> run_creates(Bench& bench, Tally& tally) {
+    return run_making(bench, tally, kind_creates);
+}
 Result<void> run_set(Bench& bench, Tally& tally) {
     return run_stream(bench, tally, kind_set, kind_set, 100);
 }

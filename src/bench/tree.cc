@@ -52,13 +52,13 @@ void KeySpace::write_parent(Buffer& out, uint64_t parent) const {
 }
 
 void KeySpace::write_znode(Buffer& out, uint64_t znode) const {
-    size_t size = directory_.size() + parent_bytes + znode_bytes;
+    size_t size = directory_.size() + parent_bytes + 1 + name_bytes_;
     uint8_t* at = out.grow(4 + size);
     store_u32(at, static_cast<uint32_t>(size));
-    at = put_parent(at + 4, znode % parents_);
+    at = put_parent(at + 4, parent_of(znode));
     at[0] = '/';
     at[1] = 'n';
-    put_digits(at + 2, znode_bytes - 2, znode);
+    put_digits(at + 2, name_bytes_ - 1, znode);
 }
 
 std::string KeySpace::parent_path(uint64_t parent) const {
@@ -87,9 +87,17 @@ uint32_t Tree::setup_depth() const {
 }
 
 std::string Tree::label() const {
-    return std::string(mark) + std::to_string(plan_.znodes) + " znodes of " +
-           std::to_string(plan_.data_size) + " bytes under " + std::to_string(plan_.parents) +
-           " parents, seed " + std::to_string(plan_.data_seed);
+    std::string text = std::string(mark) + std::to_string(plan_.znodes) + " znodes of " +
+                       std::to_string(plan_.data_size) + " bytes under " +
+                       std::to_string(plan_.parents) + " parents, seed " +
+                       std::to_string(plan_.data_seed);
+    const TreePlan usual;
+    if (plan_.large != usual.large) text += ", " + std::to_string(plan_.large) + " under one";
+    if (plan_.name_bytes != usual.name_bytes)
+        text += ", names of " + std::to_string(plan_.name_bytes) + " bytes";
+    if (plan_.empty_percent != usual.empty_percent)
+        text += ", " + std::to_string(plan_.empty_percent) + " % of them empty";
+    return text;
 }
 
 Result<void> Tree::label_root(std::string_view text) {
@@ -158,17 +166,20 @@ Result<void> Tree::fill(Tally& tally, uint32_t depth, Observer observer) {
     struct Filling {
         const KeySpace& keys;
         std::string data;
+        uint32_t empty_percent;
         uint64_t next = 0;
         uint64_t end = 0;
-    } filling{keys_, make_data(plan_.data_size, plan_.data_seed), 0, plan_.znodes};
+    } filling{keys_, make_data(plan_.data_size, plan_.data_seed), plan_.empty_percent, 0,
+              plan_.znodes};
     Feed feed;
     feed.context = &filling;
     feed.next = [](void* context, Client& client, uint8_t&) {
         auto* mine = static_cast<Filling*>(context);
         if (mine->next == mine->end) return false;
         Buffer& out = client.begin_request(Op::create);
+        bool empty = mine->next % 100 < mine->empty_percent;
         mine->keys.write_znode(out, mine->next++);
-        write_text(out, mine->data);
+        write_text(out, empty ? std::string_view() : mine->data);
         open_acl(out);
         out.i32(static_cast<int32_t>(CreateMode::persistent));
         return true;

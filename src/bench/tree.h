@@ -8,8 +8,8 @@
 //     /zk-bench/new1/p0000/n0000000100    what the first `create` makes
 //     /zk-bench/sessions, /zk-bench/watched
 //
-// A znode with number i lies under the parent with number i modulo their count. All paths of a key
-// space have the same length.
+// A znode with number i lies under the parent with number i modulo their count; but the first ones,
+// if so wanted, all under one further parent. All paths of a key space have the same length.
 
 #pragma once
 
@@ -22,11 +22,14 @@ namespace zk {
 
 class KeySpace {
 public:
-    KeySpace(std::string directory, uint64_t parents)
-        : directory_(std::move(directory)), parents_(parents) {}
+    KeySpace(std::string directory, uint64_t parents, uint64_t large = 0, size_t name_bytes = 11)
+        : directory_(std::move(directory)),
+          parents_(parents),
+          large_(large),
+          name_bytes_(name_bytes) {}
 
     const std::string& directory() const { return directory_; }
-    uint64_t parents() const { return parents_; }
+    uint64_t parents() const { return parents_ + (large_ > 0 ? 1 : 0); }
     // As strings on the wire.
     void write_parent(Buffer& out, uint64_t parent) const;
     void write_znode(Buffer& out, uint64_t znode) const;
@@ -34,18 +37,25 @@ public:
 
 private:
     static constexpr size_t parent_bytes = 2 + 6;  // "/p000042"
-    static constexpr size_t znode_bytes = 2 + 10;  // "/n0000000042"
 
+    uint64_t parent_of(uint64_t znode) const {
+        return znode < large_ ? parents_ : znode % parents_;
+    }
     uint8_t* put_parent(uint8_t* at, uint64_t parent) const;
 
     std::string directory_;
     uint64_t parents_;
+    uint64_t large_;     // znodes under the parent with number parents_
+    size_t name_bytes_;  // "n0000000042"
 };
 
 struct TreePlan {
     std::string root;  // "/zk-bench", with the chroot before it
     uint64_t znodes = 0;
     uint64_t parents = 0;
+    uint64_t large = 0;
+    size_t name_bytes = 11;
+    uint32_t empty_percent = 0;
     uint32_t data_size = 0;
     uint64_t data_seed = 0;
 };
@@ -59,7 +69,7 @@ public:
         : loop_(loop),
           fleet_(fleet),
           plan_(std::move(plan)),
-          keys_(plan_.root + "/keys", plan_.parents) {}
+          keys_(plan_.root + "/keys", plan_.parents, plan_.large, plan_.name_bytes) {}
 
     // Makes the root; clears away what another run has left, unless it is just what is wanted.
     Result<void> claim(Observer observer);

@@ -16,9 +16,11 @@ constexpr std::array rows = {
     Workload{"ls", 100'000, "", true, "list the children of random parents", run_ls},
     Workload{"mixed", 100'000, "", true, "gets and sets (--reads)", run_mixed},
     Workload{"multi", 10'000, "", true, "transactions of several sets (--batch)", run_multi},
+    Workload{"creates", 10'000, "", false, "transactions of several creates (--batch)",
+             run_creates},
     Workload{"watch", 100'000, "", false,
-             "events: every connection watches one znode, which is set;\n"
-             "latency is the time from the set to the last event",
+             "events: every connection watches the same znodes (--watched), which are\n"
+             "set at once; latency is the time from the set to the last event",
              run_watch},
     Workload{"sessions", 10'000, "", false, "connect, make an ephemeral znode, close: -c at a time",
              run_sessions},
@@ -27,6 +29,8 @@ constexpr std::array rows = {
     Workload{"fill", 0, "--znodes", false, "make the znodes that others read; memory of each",
              run_fill},
     Workload{"watches", 0, "--znodes", true, "a watch on every znode; memory of each", run_watches},
+    Workload{"watch-all", 0, "-c*--znodes", true,
+             "a watch of every connection on every znode; memory of each", run_watch_all},
 };
 
 }  // namespace

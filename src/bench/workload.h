@@ -36,10 +36,12 @@ Result<void> run_exists(Bench& bench, Tally& tally);
 Result<void> run_ls(Bench& bench, Tally& tally);
 Result<void> run_mixed(Bench& bench, Tally& tally);
 Result<void> run_multi(Bench& bench, Tally& tally);
+Result<void> run_creates(Bench& bench, Tally& tally);
 Result<void> run_fill(Bench& bench, Tally& tally);
 // watching.cc
 Result<void> run_watch(Bench& bench, Tally& tally);
 Result<void> run_watches(Bench& bench, Tally& tally);
+Result<void> run_watch_all(Bench& bench, Tally& tally);
 // crowd.cc: connections that come and go.
 Result<void> run_sessions(Bench& bench, Tally& tally);
 Result<void> run_storm(Bench& bench, Tally& tally);

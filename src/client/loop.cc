@@ -8,8 +8,7 @@ Loop::Loop(uint32_t tick_ms) {
     int failed = uv_loop_init(&loop_);
     ASSERT(failed == 0);
     uv_timer_init(&loop_, &tick_);
-    uv_timer_start(
-        &tick_, [](uv_timer_t*) {}, tick_ms, tick_ms);
+    tick_every(tick_ms);
     constexpr int caught[] = {SIGINT, SIGTERM};
     for (size_t i = 0; i < 2; ++i) {
         uv_signal_init(&loop_, &signals_[i]);
@@ -24,6 +23,11 @@ Loop::~Loop() {
     uv_run(&loop_, UV_RUN_DEFAULT);
     int failed = uv_loop_close(&loop_);
     ASSERT(failed == 0);
+}
+
+void Loop::tick_every(uint32_t ms) {
+    uv_timer_start(
+        &tick_, [](uv_timer_t*) {}, ms, ms);
 }
 
 void Loop::on_signal(uv_signal_t* handle, int) {

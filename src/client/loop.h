@@ -28,6 +28,8 @@ public:
         ++turns_;
         uv_run(&loop_, UV_RUN_ONCE);
     }
+    // `turn` returns at least so often.
+    void tick_every(uint32_t ms);
     uint64_t turns() const { return turns_; }
     bool interrupted() const { return interrupted_; }
     void forget_interrupt() { interrupted_ = false; }

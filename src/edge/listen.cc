@@ -233,8 +233,8 @@ void Network::stop_listening() {
 
 void Network::on_connections(uv_poll_t* handle, int, int) {
     auto& listener = *static_cast<Listener*>(handle->data);
-    for (int i = 0; i < accepts_per_poll; ++i)
-        if (!listener.network->accept_one(listener)) break;
+    for (int i = 0; i < accepts_per_poll && listener.network->accept_one(listener); ++i)
+        listener.network->count_event();
 }
 
 // False: that was all for now.

@@ -26,22 +26,6 @@ Error os_error(const std::string& path) {
     return Error{.text = path + ": " + strerror(errno), .code = errno};
 }
 
-Node* to(void* context) { return static_cast<Node*>(context); }
-
-NetworkEvents events_to(Node& node) {
-    return {.context = &node,
-            .on_open =
-                [](void* context, ClientId id, const Address& from, bool peer) {
-                    return peer ? to(context)->on_peer(id, from) : to(context)->on_open(id, from);
-                },
-            .on_dialed = [](void* context, LinkId id) { to(context)->on_dialed(id); },
-            .on_bytes =
-                [](void* context, ClientId id, Bytes bytes) { to(context)->on_bytes(id, bytes); },
-            .on_end =
-                [](void* context, ClientId id, bool reset) { to(context)->on_end(id, reset); },
-            .on_drained = [](void* context, ClientId id) { to(context)->on_drained(id); }};
-}
-
 }  // namespace
 
 UvIo::UvIo() {
@@ -74,6 +58,27 @@ UvIo::~UvIo() {
     close_loop();
 }
 
+Node* UvIo::to(void* context) {
+    auto* io = static_cast<UvIo*>(context);
+    io->now_us();
+    return io->node_;
+}
+
+NetworkEvents UvIo::events() {
+    return {.context = this,
+            .on_open =
+                [](void* context, ClientId id, const Address& from, bool peer) {
+                    return peer ? to(context)->on_peer(id, from) : to(context)->on_open(id, from);
+                },
+            .on_dialed = [](void* context, LinkId id) { to(context)->on_dialed(id); },
+            .on_bytes =
+                [](void* context, ClientId id, Bytes bytes) { to(context)->on_bytes(id, bytes); },
+            .on_end =
+                [](void* context, ClientId id, bool reset) { to(context)->on_end(id, reset); },
+            .on_drained = [](void* context, ClientId id) { to(context)->on_drained(id); },
+            .on_enough = [](void* context) { static_cast<UvIo*>(context)->turn(); }};
+}
+
 // Signals are taken from here on: before, they may end the process as they always do.
 Result<void> UvIo::listen(Node& node) {
     node_ = &node;
@@ -81,7 +86,7 @@ Result<void> UvIo::listen(Node& node) {
     uv_signal_start(&interrupt_, on_signal, SIGINT);
     uv_signal_start(&child_event_, on_child, SIGCHLD);
     uv_signal_start(&hand_over_, on_hand_over, SIGUSR1);
-    return network_.listen(events_to(node));
+    return network_.listen(events());
 }
 
 int UvIo::run(Node& node) {
@@ -99,13 +104,15 @@ int UvIo::run(Node& node) {
 void UvIo::on_prepare(uv_prepare_t* handle) { static_cast<UvIo*>(handle->data)->turn(); }
 
 void UvIo::turn() {
-    now_us_ = uv_hrtime() / 1000;
-    uint64_t started_us = now_us_;
-    network_.before_turn(started_us);
+    uint64_t woke_us = now_us();
+    network_.before_turn(woke_us);
+    in_turn_ = true;
     bool more = node_->turn();
+    in_turn_ = false;
+    wall_ms_ = 0;
     more = network_.after_turn() || more;
     now_us_ = 0;
-    longest_turn_us_ = std::max(longest_turn_us_, now_us() - started_us);
+    node_->turn_took(now_us() - woke_us);
     if (node_->fatal() != nullptr) return uv_stop(&loop_);
     uint64_t next_us = std::min(node_->next_turn_us(), network_.next_turn_us());
     if (node_->stopped()) {
@@ -153,11 +160,13 @@ void UvIo::on_hand_over(uv_signal_t* handle, int) {
 void UvIo::on_child(uv_signal_t* handle, int) {
     auto* io = static_cast<UvIo*>(handle->data);
     Result<void> result;
+    io->now_us();
     if (io->child_.poll(result)) io->node_->on_snapshot(result);
 }
 
 void UvIo::on_disk(uv_async_t* handle) {
     auto* io = static_cast<UvIo*>(handle->data);
+    io->now_us();
     for (Lane lane : {Lane::log, Lane::vote, Lane::bulk}) {
         io->done_.clear();
         io->lanes_[static_cast<size_t>(lane)].take_done(io->done_);
@@ -182,9 +191,12 @@ uint64_t UvIo::now_us() {
 }
 
 int64_t UvIo::wall_ms() {
+    if (wall_ms_ != 0) return wall_ms_;
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
-    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+    int64_t wall_ms = int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+    if (in_turn_) wall_ms_ = wall_ms;
+    return wall_ms;
 }
 
 void UvIo::random(std::span<uint8_t> out) {
@@ -223,9 +235,7 @@ Result<size_t> UvIo::read_at(const std::string& path, uint64_t offset, std::span
 }
 
 Vitals UvIo::vitals() {
-    Vitals vitals{.longest_turn_us = longest_turn_us_,
-                  .fork_us = child_.fork_us(),
-                  .copied_bytes = child_.copied_bytes()};
+    Vitals vitals{.fork_us = child_.fork_us(), .copied_bytes = child_.copied_bytes()};
     struct stat folder = {};
     rlimit limit = {};
     // A young Linux says how many there are; elsewhere they are counted.

@@ -7,6 +7,9 @@
 //     poll: reads, accepts, what the disk did  -->  prepare: node.turn(), one write a client  --+
 //      ^-----------------------------------------------------------------------------------------+
 //
+// The clock is read twice a round: by the first callback behind the poll, whose time is the turn's,
+// and at the turn's end. What lies between is how long nobody else was served; the node is told.
+//
 // While a turn says that there is more to do, an idle handle keeps the poll from sleeping.
 
 #pragma once
@@ -59,6 +62,8 @@ public:
     }
 
 private:
+    NetworkEvents events();
+    static Node* to(void* context);  // from an event of the network
     static void on_prepare(uv_prepare_t* handle);
     static void on_timer(uv_timer_t* handle);
     static void on_signal(uv_signal_t* handle, int number);
@@ -91,10 +96,11 @@ private:
     std::vector<DiskLane::Done> done_;
     SnapshotChild child_;
 
-    uint64_t now_us_ = 0;      // 0: to be read
+    uint64_t now_us_ = 0;      // 0: to be read, once it matters
+    int64_t wall_ms_ = 0;      // of this turn; 0: to be read
+    bool in_turn_ = false;
     uint64_t wake_us_ = 0;     // when the timer fires; 0: it does not
     uint64_t stop_by_us_ = 0;  // the node has stopped; what is unsent gets until then
-    uint64_t longest_turn_us_ = 0;
     bool stopping_ = false;
 };
 

@@ -14,6 +14,7 @@ namespace {
 constexpr uint64_t close_us_max = 2'000'000;  // after the node has closed it
 constexpr uint64_t look_us = 100'000;         // how often deadlines are looked at
 constexpr uint64_t trim_us = 5'000'000;
+constexpr uint32_t events_per_turn = 1024;
 
 uv_stream_t* stream_of(Connection& connection) {
     return reinterpret_cast<uv_stream_t*>(&connection.tcp);
@@ -118,13 +119,21 @@ void Network::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer)
         Bytes bytes(reinterpret_cast<const uint8_t*>(buffer->base), static_cast<size_t>(size));
         network.arena_.keep(bytes.size());
         network.events_.on_bytes(network.events_.context, connection.id, bytes);
-        return;
+        return network.count_event();
     }
     connection.reading = false;
     if (!open) return network.end(connection);
     if (size != UV_EOF) return network.break_off(connection);
     connection.ended = true;
     network.events_.on_end(network.events_.context, connection.id, false);
+    network.count_event();
+}
+
+// However many have something to say at the same time, nobody is to wait for a turn with all of
+// them: the poll of libuv goes on as long as there are any. Nothing of the caller's is used behind
+// this, for the turn may close its connection.
+void Network::count_event() {
+    if (++events_in_turn_ >= events_per_turn) events_.on_enough(events_.context);
 }
 
 size_t Network::send(ClientId id, Buffer& bytes) {
@@ -261,6 +270,7 @@ void Network::before_turn(uint64_t now_us) {
 
 bool Network::after_turn() {
     ++turn_;
+    events_in_turn_ = 0;
     arena_.reset();
     if (now_us_ - trimmed_us_ >= trim_us) {
         trimmed_us_ = now_us_;

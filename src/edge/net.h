@@ -46,8 +46,8 @@ namespace zk {
 
 class Network;
 
-// Who hears what happens to connections: the node. Each of these only queues. `bytes` stay until
-// the turn is over. on_open: false to one too many, who is then closed and forgotten.
+// Who hears what happens to connections: the node. Each of these but the last only queues. `bytes`
+// stay until the turn is over. on_open: false to one too many, who is then closed and forgotten.
 struct NetworkEvents {
     void* context = nullptr;
     bool (*on_open)(void* context, ClientId id, const Address& from, bool peer) = nullptr;
@@ -55,6 +55,7 @@ struct NetworkEvents {
     void (*on_bytes)(void* context, ClientId id, Bytes bytes) = nullptr;
     void (*on_end)(void* context, ClientId id, bool reset) = nullptr;
     void (*on_drained)(void* context, ClientId id) = nullptr;
+    void (*on_enough)(void* context) = nullptr;  // for one turn: let it be now
 };
 
 using SocketAddresses = std::vector<sockaddr_storage>;
@@ -168,6 +169,7 @@ private:
     static void on_connected(uv_connect_t* request, int status);
     static void on_looked_up(uv_getaddrinfo_t* request, int status, addrinfo* found);
 
+    void count_event();
     static void set_options(int file, bool keepalive, bool peer);
     int bind_one(const Port& port, const sockaddr* address, socklen_t size);  // an errno, or 0
     bool accept_one(const Listener& listener);
@@ -208,6 +210,7 @@ private:
 
     ReadArena arena_;
     uint32_t turn_ = 1;
+    uint32_t events_in_turn_ = 0;
     uint64_t now_us_ = 0;  // of the last turn
     uint64_t looked_us_ = 0;
     uint64_t trimmed_us_ = 0;

@@ -19,19 +19,32 @@ void Core::apply_committed() {
     uint64_t end = std::min(quorum_->committed(), state_->zxid() + applies_per_turn);
     if (mutated(Mutation::apply_uncommitted)) end = log_->last_zxid();
     if (snapshot_due_) end = std::min(end, std::max(log_->durable_zxid(), state_->zxid()));
+    // Nothing is appended meanwhile, so what the entries point to stays where it is.
+    Entry entries[Tree::Ahead::most];
+    Tree::Ahead ahead(state_->tree);
     while (state_->zxid() < end) {
-        Entry entry = log_->at(state_->zxid() + 1);
-        pass_barriers(entry);
-        reply_.clear();
-        Applied applied = state_->apply(entry, reply_);
-        ++metrics_.commits;
-        if (entry.op == entry_op::readmit) admit(entry);
-        if (!mutated(Mutation::event_after_reply)) tell(entry);
-        answer_origin(entry, applied);
-        if (mutated(Mutation::event_after_reply)) tell(entry);
-        note_digest();
+        size_t count = std::min<uint64_t>(std::size(entries), end - state_->zxid());
+        ahead.clear();
+        for (size_t i = 0; i < count; ++i) {
+            entries[i] = log_->at(state_->zxid() + 1 + i);
+            ahead.add(path_of(entries[i].body));
+        }
+        ahead.fetch();
+        for (size_t i = 0; i < count; ++i) apply(entries[i], ahead.key(i));
     }
     log_->release(state_->zxid());
+}
+
+void Core::apply(const Entry& entry, const PathKey& known) {
+    pass_barriers(entry);
+    reply_.clear();
+    Applied applied = state_->apply(entry, reply_, known);
+    ++metrics_.commits;
+    if (entry.op == entry_op::readmit) admit(entry);
+    if (!mutated(Mutation::event_after_reply)) tell(entry);
+    answer_origin(entry, applied);
+    if (mutated(Mutation::event_after_reply)) tell(entry);
+    note_digest();
 }
 
 // A write that was asked behind a sync comes into the log behind all that the sync is to see. So
@@ -202,7 +215,8 @@ void Core::pop(Client& client) {
     client.promised = client.largest = 0;
 }
 
-void Core::answer_read(Client& client, const Pending& pending, Bytes body) {
+void Core::answer_read(Client& client, const Pending& pending, Bytes body,
+                       const PathKey& known) {
     // Taken before the read: a header must never be newer than what the reply shows.
     int64_t zxid = static_cast<int64_t>(state_->zxid());
     if (pending.kind == PendingKind::refuse_and_close) {
@@ -224,7 +238,8 @@ void Core::answer_read(Client& client, const Pending& pending, Bytes body) {
     notices_.clear();
     size_t at = begin_frame(client.out);
     write_reply_header(client.out, {.xid = pending.xid, .zxid = zxid, .err = Err::ok});
-    Err err = state_->read(static_cast<Op>(pending.op), body, caller, client.out, notices_);
+    Err err =
+        state_->read(static_cast<Op>(pending.op), body, caller, client.out, notices_, known);
     if (err == Err::system_error && may_complain(Complaint::reply))
         LOG(warn, "a %s of %s refused: its reply would be longer than maxResponseBytes, %llu",
             find_command(pending.op)->name.data(), ip_text(client.from).c_str(),

@@ -14,6 +14,7 @@ constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten tim
 constexpr uint32_t joins_per_tick = 4;           // of huge pages that a snapshot's time split
 constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
 constexpr uint32_t forgets_per_turn = 20'000;    // watches of clients that left
+constexpr uint32_t forgets_per_close = 64;       // as long as a close takes
 constexpr size_t expiries_per_turn = 1'000;
 constexpr size_t reap_looks_per_tick = 2'000;
 constexpr uint32_t looks_max = 4;                // at the sockets, for more of a batch
@@ -497,7 +498,7 @@ void Core::forget_watches() {
             gone_[kept++] = gone_[i];
             continue;
         }
-        --budget;
+        budget -= std::min(budget, forgets_per_close);
         io_.close(client.id);
         clients_[gone_[i]].reset();
     }

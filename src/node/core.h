@@ -12,6 +12,7 @@
 //     requests.cc   bytes -> frames -> requests -> proposals, or reads that wait their turn
 //     answers.cc    committed entries -> apply -> events, replies, the reads behind them
 //     local_sessions.cc  sessions that only this node knows, and read-only service
+//     turns.cc      how long turns take, and what the long ones did
 //     words.cc, words_server.cc  four-letter words
 //
 // The turn, in order: disk work that is done, what peers sent, newly committed entries, what
@@ -71,6 +72,8 @@ struct Metrics {
     Summary update_latency_ms;
     Summary fsync_ms;
     Summary snapshot_ms;
+    Summary turn_us;
+    uint64_t long_turns = 0;  // more than 10 ms
     uint64_t packets_received = 0;
     uint64_t packets_sent = 0;
     uint64_t bytes_received = 0;
@@ -105,6 +108,7 @@ enum class Complaint : uint8_t {
     auth,
     reply,
     stranger,
+    slow,
     count
 };
 
@@ -128,6 +132,7 @@ public:
     void disk_done(Lane lane, uint64_t ticket, const DiskResult& result);
     void snapshot_done(const Result<void>& result);
     bool turn();
+    void turn_took(uint64_t us);
     uint64_t next_turn_us() const { return next_turn_us_; }
     void stop();
     void hand_over();
@@ -275,6 +280,8 @@ private:
     void take(const Happening& happening);
     void take_bytes(Client& client, Bytes bytes);
     size_t take_frames(Client& client, Bytes bytes);
+    static std::string_view path_of(Bytes body);
+    static size_t look_ahead(Tree::Ahead& ahead, Bytes frames);
     bool may_take(const Client& client) const;
     size_t expected_bytes(const Client& client, int32_t op, Bytes body) const;
     void wait(Client& client);
@@ -282,7 +289,7 @@ private:
     void connect(Client& client, Bytes frame);
     void touch_if_known(int64_t id, Bytes body);
     static bool needs_leader(const Client& client, Bytes frame);
-    void request(Client& client, Bytes frame);
+    void request(Client& client, Bytes frame, const PathKey& known);
     void request_write(Client& client, Pending pending, Bytes body);
     void request_close(Client& client, Pending pending);
     void request_auth(Client& client, int32_t xid, Bytes body);
@@ -306,8 +313,22 @@ private:
     // words.cc: false if the letters are no word; else the answer, empty where there is none
     bool answer_word(std::string_view letters, const Client& client, Buffer& out);
 
+    // turns.cc
+    struct Tally {
+        uint64_t connections = 0;
+        uint64_t requests = 0;
+        uint64_t appended = 0;
+        uint64_t applied = 0;
+        uint64_t expired = 0;
+        uint64_t sent_bytes = 0;
+        uint64_t snapshot_us = 0;  // when the last one was begun
+    };
+    Tally tally() const;
+    void tell_slow(uint64_t us, const Tally& now);
+
     // answers.cc
     void apply_committed();
+    void apply(const Entry& entry, const PathKey& known);
     void pass_barriers(const Entry& entry);
     void tell(const Entry& entry);
     void answer_origin(const Entry& entry, const Applied& applied);
@@ -316,7 +337,8 @@ private:
     void refuse_connect(Client& client);
     void answer_queue(Client& client);
     void pop(Client& client);
-    void answer_read(Client& client, const Pending& pending, Bytes body);
+    void answer_read(Client& client, const Pending& pending, Bytes body,
+                     const PathKey& known = {});
     void write_reply(Client& client, const Pending& pending, int64_t zxid, Err err, Bytes body);
     void account(Client& client, const Pending& pending, int64_t zxid, size_t bytes);
     void settle_session(int64_t session, const char* why);
@@ -450,6 +472,8 @@ private:
     std::unique_ptr<SnapshotJob> snapshot_job_;
 
     StopStage stage_ = StopStage::running;
+    Tally tally_;  // of all turns before this one
+    bool replied_ = false;
     uint64_t complained_us_[static_cast<size_t>(Complaint::count)] = {};
 
     // Used again and again, so that a request allocates nothing.

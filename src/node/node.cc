@@ -31,6 +31,7 @@ void Node::on_dialed(LinkId link) {
     core_->happened({.kind = Happening::Kind::dialed, .client = link, .bytes = {}});
 }
 bool Node::turn() { return core_->turn(); }
+void Node::turn_took(uint64_t us) { core_->turn_took(us); }
 uint64_t Node::next_turn_us() const { return core_->next_turn_us(); }
 void Node::hand_over() { core_->hand_over(); }
 void Node::stop() { core_->stop(); }

@@ -52,6 +52,9 @@ public:
 
     // Does what is queued. True: there is more to do at once.
     bool turn();
+    // How long the world was busy with the last turn, from the first event to the end of `turn` and
+    // of what it gave to Io: no client was served meanwhile. Long ones are logged.
+    void turn_took(uint64_t us);
     // When `turn` wants to be called again though nothing happened (Io::now_us time).
     uint64_t next_turn_us() const;
 

@@ -153,12 +153,42 @@ void Core::wait(Client& client) {
     waiting_.push_back(client.id);
 }
 
+// The path that a body begins with, or none: most do.
+std::string_view Core::path_of(Bytes body) {
+    Reader in(body);
+    std::string_view path = as_text(in.bytes(in.u32()));
+    return in.ok() && path.starts_with('/') ? path : std::string_view();
+}
+
+// Brings near what the next requests are about. Returns how many bytes they are.
+size_t Core::look_ahead(Tree::Ahead& ahead, Bytes frames) {
+    ahead.clear();
+    size_t at = 0;
+    for (size_t i = 0; i < Tree::Ahead::most && frames.size() - at >= 4; ++i) {
+        uint32_t length = load_u32(frames.data() + at);
+        if (frames.size() - at - 4 < length || length < request_header_size) break;
+        Bytes frame = frames.subspan(at + 4, length);
+        ahead.add(path_of(frame.subspan(request_header_size)));
+        at += 4 + length;
+    }
+    ahead.fetch();
+    return at;
+}
+
 // Takes whole frames off the front of `bytes`; returns how many bytes that were.
 size_t Core::take_frames(Client& client, Bytes bytes) {
     size_t used = 0;
+    Tree::Ahead ahead(state_->tree);
+    size_t seen = client.stage == Stage::open ? 0 : bytes.size();
+    size_t next = 0;
     while (!client.gone && client.stage != Stage::leaving) {
         Bytes rest = bytes.subspan(used);
         if (rest.size() < 4) break;
+        // Where a write is in flight, the reads are for later.
+        if (used == seen && client.idle()) {
+            seen += look_ahead(ahead, rest);
+            next = 0;
+        }
         if (!may_take(client)) {
             wait(client);
             break;
@@ -193,7 +223,7 @@ size_t Core::take_frames(Client& client, Bytes bytes) {
         if (client.stage == Stage::fresh)
             connect(client, frame);
         else
-            request(client, frame);
+            request(client, frame, ahead.key(next++));
     }
     return used;
 }
@@ -313,7 +343,7 @@ void Core::settle_session(int64_t session, const char* why) {
     drop(*other, why);
 }
 
-void Core::request(Client& client, Bytes frame) {
+void Core::request(Client& client, Bytes frame, const PathKey& known) {
     Reader in(frame);
     RequestHeader header = read_request_header(in);
     if (!in.ok()) return drop(client, "no request header");
@@ -347,7 +377,7 @@ void Core::request(Client& client, Bytes frame) {
         return request_sync(client, pending, body);
     }
     if (client.idle() || mutated(Mutation::read_overtakes)) {
-        answer_read(client, pending, body);
+        answer_read(client, pending, body, known);
         return;
     }
     if (pending.kind == PendingKind::read) {

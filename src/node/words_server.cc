@@ -135,6 +135,8 @@ void Words::mntr() const {
     mntr_summary("updatelatency", of.update_latency_ms);
     mntr_summary("fsynctime", of.fsync_ms);
     mntr_summary("snapshottime", of.snapshot_ms);
+    mntr_summary("turn_us", of.turn_us);  // ZooKeeper has no turns
+    mntr_line("turns_over_10ms", of.long_turns);
     if (core.links_ != nullptr) mntr_member();
 }
 
@@ -159,7 +161,6 @@ void Words::mntr_head() const {
     mntr_line("open_file_descriptor_count", vitals.open_files);
     mntr_line("max_file_descriptor_count", vitals.open_files_max);
     if (mode() == Mode::leader) mntr_leader();
-    mntr_line("longest_turn_us", vitals.longest_turn_us);
     mntr_line("snapshot_fork_us", vitals.fork_us);
     mntr_line("snapshot_copied_bytes", vitals.copied_bytes);
 }

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/hash.h"
+
 namespace zk {
 
 namespace {
@@ -213,6 +215,7 @@ void AclTable::fill(AclId list, std::string bytes) {
     at.bytes = std::move(bytes);
     Reader in(as_bytes(at.bytes));
     at.entries = read_acls(in);
+    at.hash = hash64(as_bytes(at.bytes)) | 1;
     by_bytes_.emplace(at.bytes, list);
 }
 

@@ -58,6 +58,7 @@ public:
     bool allows(AclId list, int32_t perms, Identities caller) const;
 
     Bytes bytes(AclId list) const { return as_bytes(lists_[list].bytes); }  // as on the wire
+    uint64_t hash(AclId list) const { return lists_[list].hash; }  // of those bytes, odd
     const std::vector<Acl>& entries(AclId list) const { return lists_[list].entries; }
     bool has(AclId list) const {
         return list > 0 && list < lists_.size() && !lists_[list].bytes.empty();
@@ -73,6 +74,7 @@ private:
     struct List {
         std::string bytes;         // empty: the number is free
         std::vector<Acl> entries;  // views into bytes
+        uint64_t hash = 0;
         uint32_t users = 0;
     };
 

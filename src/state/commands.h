@@ -18,6 +18,7 @@ struct Write {
     Op op;                // of the entry, or of the operation within a multi
     bool in_multi;
     Buffer& reply;
+    Op result = op;  // what a multi calls the result: creates differ by their flags
 };
 
 struct Read {

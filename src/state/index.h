@@ -37,10 +37,18 @@ public:
     // Brings the slot's memory near before `find` asks for it.
     void prefetch(uint64_t hash) const { slots_.prefetch(static_cast<uint32_t>(hash)); }
 
+    // A number that may be the one: its slot has the tag. 0: there is surely none, or the slot
+    // is too far to be worth it.
+    uint32_t guess(uint64_t hash) const { return slots_.guess(static_cast<uint32_t>(hash)).number; }
+
     // Requires: the key is not in the index.
     void insert(uint64_t hash, uint32_t number) {
         slots_.insert({.tag = static_cast<uint32_t>(hash), .number = number});
     }
+
+    // Makes room for so many in all, so that none of them makes the table grow. Takes long: before
+    // anybody waits.
+    void reserve(uint32_t count) { slots_.reserve(count); }
 
     // Requires: it is there.
     void erase(uint64_t hash, uint32_t number) {

@@ -332,8 +332,8 @@ void State::show_membership(int64_t zxid, int64_t time_ms) {
     if (id == 0) return;
     std::string text = membership_text(membership.members, membership.version);
     int64_t more = static_cast<int64_t>(text.size()) - static_cast<int64_t>(tree.data(id).size());
-    tree.set_data(config_path, id, as_bytes(text), zxid, time_ms);
-    tree.set_version(config_path, id, -1);
+    tree.set_data(tree.key(config_path), id, as_bytes(text), zxid, time_ms);
+    tree.set_version(tree.key(config_path), id, -1);
     quotas.data_changed(config_path, more);
 }
 

@@ -44,14 +44,6 @@ bool skip_operation(Reader& in, Op op) {
     return command->well_formed(in);
 }
 
-Op result_type(Op op, Bytes record) {
-    if (!is_create(op)) return op;
-    Reader in(record);
-    CreateRequest asked;
-    decode(in, asked, op == Op::create_ttl);
-    return create_result(op, asked.flags);
-}
-
 bool create_is_ephemeral(Op op, Reader in) {
     if (op != Op::create && op != Op::create2) return false;
     CreateRequest record;
@@ -67,21 +59,20 @@ size_t run_all(Write& call, Reader& body, Err& err) {
         decode(body, header);
         if (header.done) return done;
         Op op = static_cast<Op>(header.type);
-        encode(call.reply, MultiHeader{.type = static_cast<int32_t>(result_type(op, body.rest())),
-                                       .done = false,
-                                       .err = 0});
+        size_t result_at = call.reply.size();
+        encode(call.reply, MultiHeader{.type = header.type, .done = false, .err = 0});
         Write part{.state = call.state,
                    .entry = call.entry,
                    .caller = call.caller,
                    .session = call.session,
                    .op = op,
                    .in_multi = true,
-                   .reply = call.reply};
-        Bytes before = body.rest();
-        skip_operation(body, op);
-        Reader record(before.first(before.size() - body.left()));
-        err = find_command(header.type)->write(part, record);
+                   .reply = call.reply,
+                   .result = op};
+        // A handler reads its own record before anything else, and no further.
+        err = find_command(header.type)->write(part, body);
         if (err != Err::ok) return done;
+        call.reply.patch_u32(result_at, static_cast<uint32_t>(part.result));
     }
 }
 
@@ -123,7 +114,7 @@ bool multi_well_formed(Reader& in) {
 
 Err write_multi(Write& call, Reader& body) {
     State& state = call.state;
-    size_t count = count_operations(body);
+    Reader whole = body;
     size_t reply_start = call.reply.size();
     Err err = Err::ok;
     state.tree.begin_undo();
@@ -142,6 +133,7 @@ Err write_multi(Write& call, Reader& body) {
     call.reply.truncate(reply_start);
     // A null id in an ACL: the whole multi is as good as unreadable.
     if (err == Err::marshalling_error) return err;
+    size_t count = count_operations(whole);
     for (size_t i = 0; i < count; ++i) {
         Err verdict = i < done ? Err::ok : i == done ? err : Err::runtime_inconsistency;
         write_error(call.reply, verdict);

@@ -3,6 +3,7 @@
 #include "state/path.h"
 
 #include <cstdint>
+#include <cstring>
 
 namespace zk {
 
@@ -31,32 +32,50 @@ bool allowed(uint32_t character) {
     return character < 0xfff0;
 }
 
-// True where every byte is plain: printable ASCII.
+// True only where every byte is printable ASCII; eight at a time.
 bool plain(std::string_view text) {
+    constexpr uint64_t ones = 0x0101010101010101;
+    uint64_t odd = 0;
+    while (text.size() >= 8) {
+        uint64_t bytes;
+        memcpy(&bytes, text.data(), 8);
+        // The high bit of a byte: itself, or below ' ' (borrowed), or 0x7f (carried).
+        odd |= bytes | (bytes - ones * 0x20) | (bytes + ones);
+        text.remove_prefix(8);
+    }
+    if ((odd & ones * 0x80) != 0) return false;
     for (char c : text)
         if (c < 0x20 || c > 0x7e) return false;
     return true;
 }
 
+bool good_characters(std::string_view text) {
+    if (plain(text)) return true;
+    while (!text.empty()) {
+        uint32_t character = 0;
+        if (!take_character(text, character) || !allowed(character)) return false;
+    }
+    return true;
+}
+
+bool good_part(std::string_view part) { return !part.empty() && part != "." && part != ".."; }
+
 }  // namespace
+
+bool valid_name(std::string_view name) {
+    return good_part(name) && name.find('/') == name.npos && good_characters(name);
+}
 
 bool valid_path(std::string_view path) {
     if (path.empty() || path[0] != '/') return false;
     if (path.size() == 1) return true;
-    if (path.back() == '/') return false;
     for (size_t at = 1; at <= path.size();) {
         size_t end = path.find('/', at);
         if (end == std::string_view::npos) end = path.size();
-        std::string_view part = path.substr(at, end - at);
-        if (part.empty() || part == "." || part == "..") return false;
+        if (!good_part(path.substr(at, end - at))) return false;
         at = end + 1;
     }
-    if (plain(path)) return true;
-    for (std::string_view rest = path; !rest.empty();) {
-        uint32_t character = 0;
-        if (!take_character(rest, character) || !allowed(character)) return false;
-    }
-    return true;
+    return good_characters(path);
 }
 
 }  // namespace zk

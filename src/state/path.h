@@ -11,6 +11,8 @@ namespace zk {
 // Starts with '/', no empty part, no "." or "..", no '/' at the end but in "/" itself, good UTF-8
 // without control characters, surrogates, private use or anything beyond U+FFFF.
 bool valid_path(std::string_view path);
+// The same of one part: what may come behind a good path and a '/'.
+bool valid_name(std::string_view name);
 
 // "/a/b" -> "/a" and "b"; "/a" -> "" and "a". Requires: there is a '/'.
 struct PathParts {

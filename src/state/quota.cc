@@ -144,7 +144,7 @@ void Quotas::charge(std::string_view path, int64_t more_bytes, int64_t more_coun
     QuotaText usage(tree_.data(stats));
     usage.set("count", usage["count"] + more_count);
     usage.set("bytes", usage["bytes"] + more_bytes);
-    tree_.replace_data(stats_path, stats, as_bytes(usage.text()));
+    tree_.replace_data(tree_.key(stats_path), stats, as_bytes(usage.text()));
 }
 
 void Quotas::recount(std::string_view path) {
@@ -161,7 +161,7 @@ void Quotas::recount(std::string_view path) {
     usage.set("count", count);
     usage.set("bytes", bytes);
     std::string stats_path = quota_node(path, stats_name);
-    tree_.replace_data(stats_path, tree_.find(stats_path), as_bytes(usage.text()));
+    tree_.replace_data(tree_.key(stats_path), tree_.find(stats_path), as_bytes(usage.text()));
 }
 
 bool Quotas::allows(std::string_view path, int64_t more_bytes, int64_t more_count) const {

@@ -12,7 +12,7 @@ namespace {
 Err find_readable(const Read& call, std::string_view path, int32_t perms, ZnodeId& id) {
     if (path.data() == nullptr) return Err::marshalling_error;
     const State& state = call.state;
-    id = state.tree.find(path);
+    id = state.tree.find(state.key(path));
     if (id == 0) return Err::no_node;
     return state.allows(state.tree[id].acl, perms, call.caller.identities) ? Err::ok
                                                                            : Err::no_auth;
@@ -112,7 +112,10 @@ Err read_children(Read& call, Op op, Reader& body) {
     for (size_t i = 0; i < children.size(); ++i) {
         if (i + 2 * ahead < children.size()) __builtin_prefetch(&tree[children[i + 2 * ahead]]);
         if (i + ahead < children.size()) __builtin_prefetch(tree[children[i + ahead]].bytes);
-        write_text(call.reply, tree.name(children[i]));
+        std::string_view name = tree.name(children[i]);
+        uint8_t* at = call.reply.grow(4 + name.size());
+        store_u32(at, static_cast<uint32_t>(name.size()));
+        memcpy(at + 4, name.data(), name.size());
         if (call.too_long()) return Err::system_error;
     }
     note_watch(call, asked, watch_mode::child);

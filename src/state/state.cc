@@ -29,7 +29,10 @@ void write_session(Buffer& out, const Session& session) {
 // Sections of a snapshot.
 enum Section : uint32_t { section_meta = 1, section_acls, section_sessions, section_znodes };
 
-constexpr uint32_t state_format = 2;
+constexpr uint32_t state_format = 3;  // 3: the digest's terms
+
+constexpr uint64_t znode_bytes_min = 54;  // of a record
+constexpr size_t load_ahead = 32;
 
 void save_znode(Buffer& out, const Tree& tree, ZnodeId id, int64_t depth) {
     const Znode& znode = tree[id];
@@ -90,21 +93,22 @@ ZnodeList* State::list_of(ZnodeKind kind, int64_t owner) {
     return nullptr;
 }
 
-void State::remove_znode(std::string_view path, ZnodeId id, int64_t zxid) {
+void State::remove_znode(const PathKey& key, const PathKey& above, ZnodeId id, int64_t zxid) {
     const Znode& znode = tree[id];
     if (id == reap_at_) reap_at_ = tree.next_in_list(id);
     changes.push_back({.type = EventType::deleted,
                        .id = id,
-                       .path = path,
+                       .path = key.path,
                        .acl = znode.acl,
                        .parent_acl = tree[znode.parent].acl});
     size_t bytes = tree.data(id).size();
-    tree.remove(path, id, zxid, list_of(znode.kind, tree.owner(id)));
-    quotas.removed(path, bytes);
+    tree.remove(key, above, id, zxid, list_of(znode.kind, tree.owner(id)));
+    quotas.removed(key.path, bytes);
 }
 
-Applied State::apply(const Entry& entry, Buffer& reply) {
+Applied State::apply(const Entry& entry, Buffer& reply, const PathKey& known) {
     ASSERT(entry.zxid == zxid_ + 1);
+    known_ = known;
     acls.collect();
     changes.clear();
     kept_.clear();
@@ -115,6 +119,7 @@ Applied State::apply(const Entry& entry, Buffer& reply) {
         ASSERT(changes.empty());
         reply.truncate(reply_start);
     }
+    known_ = {};
     fire();
     tree.sweep();
     zxid_ = entry.zxid;
@@ -162,7 +167,8 @@ Applied State::run(const Entry& entry, Buffer& reply) {
                .session = session,
                .op = command->op,
                .in_multi = false,
-               .reply = reply};
+               .reply = reply,
+               .result = command->op};
     Reader body(entry.body);
     Err err = command->write(call, body);
     return {.err = err, .moved = false, .held = reconfig && err == Err::ok};
@@ -202,7 +208,9 @@ Applied State::run_session(const Entry& entry, Buffer& reply) {
     while (sessions[slot].ephemerals.head != 0) {
         ZnodeId id = sessions[slot].ephemerals.head;
         if (mutated(Mutation::forget_ephemeral) && sessions[slot].ephemerals.count == 1) return {};
-        remove_znode(keep(tree.path(id)), id, static_cast<int64_t>(entry.zxid));
+        std::string_view path = keep(tree.path(id));
+        remove_znode(tree.key(path), tree.key(split_path(path).parent), id,
+                     static_cast<int64_t>(entry.zxid));
     }
     sessions.remove(slot);
     return {};
@@ -226,7 +234,8 @@ void State::fire() {
     }
 }
 
-Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices) {
+Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices,
+                const PathKey& known) {
     const Command* command = find_command(static_cast<int32_t>(op));
     ASSERT(command != nullptr);
     ASSERT(command->read != nullptr);
@@ -236,7 +245,9 @@ Err State::read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& 
               .notices = notices,
               .start = reply.size()};
     Reader in(body);
+    known_ = known;
     Err err = command->read(call, op, in);
+    known_ = {};
     if (err != Err::ok) reply.truncate(call.start);
     return err;
 }
@@ -300,31 +311,42 @@ void State::save(void* context, Emit emit) const {
     }
 }
 
-Result<void> State::load(uint32_t section, Reader& in) {
-    bool good = false;
-    switch (section) {
-    case section_meta: {
-        uint32_t format = in.u32();
-        uint64_t seed = in.u64();
-        decode(in, rules);
-        decode(in, membership);
-        membership_changed();
-        in.u32();
-        good = format == state_format && seed == seed_;
-        break;
+Result<uint64_t> State::load(uint32_t section, Reader& in) {
+    uint64_t count = 0;
+    bool good = true;
+    if (section == section_znodes) {
+        good = load_znodes(in, count);
+    } else {
+        for (; good && in.left() > 0; ++count) {
+            switch (section) {
+            case section_meta: good = load_meta(in); break;
+            case section_acls: good = load_acl(in); break;
+            case section_sessions: good = load_session(in); break;
+            default: good = false;
+            }
+            good = good && in.ok();
+        }
     }
-    case section_acls: {
-        AclId acl = in.u32();
-        Bytes bytes = read_buffer(in);
-        good = in.ok() && acls.restore(acl, bytes);
-        break;
-    }
-    case section_sessions: good = load_session(in); break;
-    case section_znodes: good = load_znode(in); break;
-    default: break;
-    }
-    if (good && in.ok()) return {};
+    if (good && count > 0) return count;
     return Error{.text = "a record of section " + std::to_string(section) + " makes no sense"};
+}
+
+bool State::load_meta(Reader& in) {
+    uint32_t format = in.u32();
+    uint64_t seed = in.u64();
+    decode(in, rules);
+    decode(in, membership);
+    membership_changed();
+    uint64_t count = in.u32();
+    if (!in.ok() || format != state_format || seed != seed_) return false;
+    tree.expect(static_cast<uint32_t>(std::min(count, load_bytes_ / znode_bytes_min)));
+    return true;
+}
+
+bool State::load_acl(Reader& in) {
+    AclId acl = in.u32();
+    Bytes bytes = read_buffer(in);
+    return in.ok() && acls.restore(acl, bytes);
 }
 
 bool State::load_session(Reader& in) {
@@ -338,8 +360,24 @@ bool State::load_session(Reader& in) {
     return true;
 }
 
-bool State::load_znode(Reader& in) {
-    Tree::Saved saved{};
+// Some records are read before the first of them becomes a znode: most of the time it takes is that
+// of the memory where the index has its place.
+bool State::load_znodes(Reader& in, uint64_t& count) {
+    Coming coming[load_ahead];
+    while (in.left() > 0) {
+        size_t read = 0;
+        for (; read < load_ahead && in.left() > 0; ++read)
+            if (!read_znode(in, coming[read])) return false;
+        for (size_t i = 0; i < read; ++i)
+            if (!load_znode(coming[i])) return false;
+        count += read;
+    }
+    return true;
+}
+
+bool State::read_znode(Reader& in, Coming& coming) {
+    Tree::Saved& saved = coming.saved;
+    saved = {};
     uint32_t depth = in.u32();
     uint8_t kind = in.u8();
     saved.name = read_text(in);
@@ -358,33 +396,50 @@ bool State::load_znode(Reader& in) {
         saved.extra.cversion = in.i32();
         saved.extra.aversion = in.i32();
     }
-    bool is_root = load_way_.empty();
+    bool is_root = load_sizes_.empty();
     if (!in.ok() || kind > static_cast<uint8_t>(ZnodeKind::ttl) || !acls.has(saved.znode.acl))
         return false;
-    if (depth > load_way_.size() || (depth == 0) != is_root || saved.name.empty() != is_root ||
+    if (depth > load_sizes_.size() || (depth == 0) != is_root || saved.name.empty() != is_root ||
         saved.name.find('/') != saved.name.npos)
         return false;
     bool ephemeral = saved.znode.kind == ZnodeKind::ephemeral;
     if (ephemeral && sessions.find(saved.extra.owner) == 0) return false;
     if (is_root && saved.znode.kind != ZnodeKind::persistent) return false;
-    ZnodeId parent = 0;
     if (!is_root) {
-        load_way_.resize(depth);
         load_sizes_.resize(depth);
         load_path_.resize(load_sizes_.back());
-        parent = load_way_.back();
         load_path_ += '/';
         load_path_ += saved.name;
-        if (tree[parent].kind == ZnodeKind::ephemeral || tree.find(load_path_) != 0) return false;
     }
-    ZnodeList* list = list_of(saved.znode.kind, saved.extra.owner);
-    load_way_.push_back(tree.restore(load_path_, parent, saved, list));
     load_sizes_.push_back(load_path_.size());
+    coming.depth = depth;
+    coming.path_size = load_path_.size();
+    coming.hash = tree.hash_path(load_path_);
+    tree.prefetch(coming.hash);
     return true;
 }
 
+bool State::load_znode(const Coming& coming) {
+    complete_below(coming.depth);
+    ZnodeId parent = load_way_.empty() ? 0 : load_way_.back().id;
+    if (parent != 0 && tree[parent].kind == ZnodeKind::ephemeral) return false;
+    ZnodeList* list = list_of(coming.saved.znode.kind, coming.saved.extra.owner);
+    ZnodeId id = 0;
+    if (!tree.put_back(coming.hash, coming.path_size, parent, coming.saved, list, id)) return false;
+    load_way_.push_back({.id = id, .hash = coming.hash});
+    return true;
+}
+
+// Of those further down on the way no more children come.
+void State::complete_below(size_t depth) {
+    while (load_way_.size() > depth) {
+        tree.complete(load_way_.back().hash, load_way_.back().id);
+        load_way_.pop_back();
+    }
+}
+
 Result<void> State::load_end(uint64_t zxid, uint64_t term, uint64_t digest) {
-    load_way_.clear();
+    complete_below(0);
     load_sizes_.clear();
     load_path_.clear();
     acls.restored();

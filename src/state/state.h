@@ -59,13 +59,15 @@ public:
 
     // Requires: entry.zxid = zxid() + 1. Adds the reply record to `reply` (nothing if the verdict
     // is an error). The events are in `events` until the next apply.
-    Applied apply(const Entry& entry, Buffer& reply);
+    // `known`: the key of a path in the entry, if the caller happens to have it; else {}.
+    Applied apply(const Entry& entry, Buffer& reply, const PathKey& known = {});
     const std::vector<Event>& events() const { return events_; }
 
     // Answers a request that changes nothing but this client's watches. `notices` gets whole
     // packets that must reach the client before the reply; where there are any, the reply has no
     // record.
-    Err read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices);
+    Err read(Op op, Bytes body, const Caller& caller, Buffer& reply, Buffer& notices,
+             const PathKey& known = {});
 
     // Could an entry of this kind be made of this body? If not, its sender gets marshalling_error
     // and no entry is made.
@@ -88,7 +90,9 @@ public:
     // Snapshots: records in sections, each to be loaded in the order it was saved.
     using Emit = void (*)(void* context, uint32_t section, Bytes record);
     void save(void* context, Emit emit) const;
-    Result<void> load(uint32_t section, Reader& in);
+    // `load` takes all records that there are in `in`, and says how many.
+    void load_begin(uint64_t bytes) { load_bytes_ = bytes; }  // as long as the whole may be
+    Result<uint64_t> load(uint32_t section, Reader& in);
     Result<void> load_end(uint64_t zxid, uint64_t term, uint64_t digest);
 
     // The parts.
@@ -115,10 +119,15 @@ public:
         AclId parent_acl;
     };
     std::vector<Change> changes;
+    // Of a path in the request at hand.
+    PathKey key(std::string_view path) const {
+        bool same = path.data() == known_.path.data() && path.size() == known_.path.size();
+        return same && !path.empty() ? known_ : tree.key(path);
+    }
     std::string_view keep(std::string text) { return kept_.emplace_back(std::move(text)); }
 
     // Removes a znode with all that belongs to it, and notes the change.
-    void remove_znode(std::string_view path, ZnodeId id, int64_t zxid);
+    void remove_znode(const PathKey& key, const PathKey& above, ZnodeId id, int64_t zxid);
     ZnodeList* list_of(ZnodeKind kind, int64_t owner);
     // A change of membership was asked for, and nothing speaks against it.
     void begin_change(std::vector<Member> next, const Origin& origin);
@@ -133,11 +142,24 @@ private:
     Applied run_membership(const Entry& entry, Buffer& reply);
     void show_membership(int64_t zxid, int64_t time_ms);
     void membership_changed();
+    // A record whose znode is not there yet: its place in the index is on its way to the processor.
+    struct Coming {
+        Tree::Saved saved;
+        uint64_t hash;
+        size_t path_size;
+        uint32_t depth;
+    };
+    bool load_meta(Reader& in);
+    bool load_acl(Reader& in);
     bool load_session(Reader& in);
-    bool load_znode(Reader& in);
+    bool load_znodes(Reader& in, uint64_t& count);
+    bool read_znode(Reader& in, Coming& coming);
+    bool load_znode(const Coming& coming);
+    void complete_below(size_t depth);
     void restore_special(std::string_view path, ZnodeId parent, AclId acl, int32_t aversion = 0);
 
     uint64_t seed_;
+    PathKey known_;  // only within apply and read
     uint64_t zxid_ = 0;
     uint64_t term_ = 0;
     uint64_t membership_digest_ = 0;
@@ -147,9 +169,15 @@ private:
     ZnodeId reap_at_ = 0;
 
     // While a snapshot is loaded: the way from the root to the last znode.
-    std::vector<ZnodeId> load_way_;
+    struct Step {
+        ZnodeId id;
+        uint64_t hash;
+    };
+    std::vector<Step> load_way_;
+    // The same of the last znode that was read, which is some records further.
     std::vector<size_t> load_sizes_;  // of the paths on that way
     std::string load_path_;
+    uint64_t load_bytes_ = 0;
 };
 
 }  // namespace zk

@@ -19,6 +19,25 @@ uint32_t size_of(Bytes data) {
 }
 size_t bytes_of(uint32_t data_size) { return data_size == null_data ? 0 : data_size; }
 
+// At the beginning of a znode's block, before name and data.
+struct BlockHead {
+    uint32_t data_size;
+    uint32_t watchers;
+};
+constexpr size_t name_at = sizeof(BlockHead);
+
+uint32_t data_size_of(const Znode& znode) {
+    uint32_t size;
+    memcpy(&size, znode.bytes, sizeof size);
+    return size;
+}
+
+size_t name_size_of(const Znode& znode) { return uint32_t{znode.name_size}; }
+
+size_t block_size_of(const Znode& znode) {
+    return name_at + name_size_of(znode) + bytes_of(data_size_of(znode));
+}
+
 // Java's int arithmetic, which every client sees.
 int32_t wrapping_add(int32_t a, int32_t b) {
     return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
@@ -73,13 +92,18 @@ int64_t Tree::pzxid(ZnodeId id) const {
 
 std::string_view Tree::name(ZnodeId id) const {
     const Znode& znode = znodes_[id];
-    return {reinterpret_cast<const char*>(znode.bytes), znode.name_size};
+    return {reinterpret_cast<const char*>(znode.bytes + name_at), name_size_of(znode)};
+}
+
+uint32_t& Tree::watchers(ZnodeId id) {
+    return reinterpret_cast<BlockHead*>(znodes_[id].bytes)->watchers;
 }
 
 Bytes Tree::data(ZnodeId id) const {
     const Znode& znode = znodes_[id];
-    if (znode.data_size == null_data) return {};
-    return {znode.bytes + znode.name_size, znode.data_size};
+    uint32_t size = data_size_of(znode);
+    if (size == null_data) return {};
+    return {znode.bytes + name_at + name_size_of(znode), size};
 }
 
 bool Tree::is_at(ZnodeId id, std::string_view path) const {
@@ -95,9 +119,31 @@ bool Tree::is_at(ZnodeId id, std::string_view path) const {
     return path.empty();
 }
 
-ZnodeId Tree::find(std::string_view path) const {
-    if (path.size() <= 1 && (path.empty() || path[0] == '/')) return root;
-    return index_.find(hash_path(path), [&](ZnodeId id) { return is_at(id, path); });
+ZnodeId Tree::find(const PathKey& key) const {
+    if (key.path.size() <= 1 && (key.path.empty() || key.path[0] == '/')) return root;
+    return index_.find(key.hash, [&](ZnodeId id) { return is_at(id, key.path); });
+}
+
+void Tree::Ahead::add(std::string_view path) {
+    ASSERT(count_ < most);
+    keys_[count_] = tree_.key(path);
+    tree_.index_.prefetch(keys_[count_].hash);
+    ++count_;
+}
+
+void Tree::Ahead::fetch() {
+    ZnodeId found[most];
+    for (size_t i = 0; i < count_; ++i) {
+        found[i] = tree_.index_.guess(keys_[i].hash);
+        if (found[i] != 0) __builtin_prefetch(&tree_.znodes_[found[i]]);
+    }
+    constexpr size_t line = 64;
+    for (size_t i = 0; i < count_; ++i) {
+        const uint8_t* bytes = found[i] == 0 ? nullptr : tree_.znodes_[found[i]].bytes;
+        if (bytes == nullptr) continue;
+        __builtin_prefetch(bytes);
+        __builtin_prefetch(bytes + line);
+    }
 }
 
 Stat Tree::stat(ZnodeId id) const {
@@ -113,7 +159,7 @@ Stat Tree::stat(ZnodeId id) const {
                                  -static_cast<int32_t>(more.child_count)),
         .aversion = more.aversion,
         .ephemeral_owner = znode.kind == ZnodeKind::ephemeral ? more.owner : 0,
-        .data_length = static_cast<int32_t>(bytes_of(znode.data_size)),
+        .data_length = static_cast<int32_t>(bytes_of(data_size_of(znode))),
         .num_children = static_cast<int32_t>(more.child_count),
         .pzxid = pzxid(id),
     };
@@ -148,31 +194,36 @@ uint64_t Tree::stat_term(uint64_t hash, ZnodeId id) const {
         static_cast<uint32_t>(more.aversion) | uint64_t{more.child_count} << 32,
         static_cast<uint64_t>(znode.kind),
     };
-    return hash64(Bytes(reinterpret_cast<const uint8_t*>(fields), sizeof fields), 1);
+    return hash64(Bytes(reinterpret_cast<const uint8_t*>(fields), sizeof fields));
 }
 
 uint64_t Tree::data_term(uint64_t hash, ZnodeId id) const {
-    uint64_t kept = znodes_[id].data_size == null_data ? 2 : 3;
-    return hash64(data(id), hash ^ kept) + hash64(acls_.bytes(znodes_[id].acl), hash);
+    uint64_t kept = data_size_of(znodes_[id]) == null_data ? 2 : 3;
+    return hash64(data(id), hash ^ kept);
+}
+
+uint64_t Tree::acl_term(uint64_t hash, ZnodeId id) const {
+    return acls_.hash(znodes_[id].acl) * ~(hash << 1);
 }
 
 void Tree::add_terms(uint64_t hash, ZnodeId id) {
-    digest_ += stat_term(hash, id) + data_term(hash, id);
+    digest_ += stat_term(hash, id) + data_term(hash, id) + acl_term(hash, id);
 }
 
 void Tree::drop_terms(uint64_t hash, ZnodeId id) {
-    digest_ -= stat_term(hash, id) + data_term(hash, id);
+    digest_ -= stat_term(hash, id) + data_term(hash, id) + acl_term(hash, id);
 }
 
-void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data) {
-    uint8_t* bytes = heap_.allocate(name.size() + data.size());
-    if (!name.empty()) memcpy(bytes, name.data(), name.size());
-    if (!data.empty()) memcpy(bytes + name.size(), data.data(), data.size());
+void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data, uint32_t watchers) {
+    ASSERT(name.size() < (1u << 30));
+    uint8_t* bytes = heap_.allocate(name_at + name.size() + data.size());
+    BlockHead head{.data_size = size_of(data), .watchers = watchers};
+    memcpy(bytes, &head, sizeof head);
+    if (!name.empty()) memcpy(bytes + name_at, name.data(), name.size());
+    if (!data.empty()) memcpy(bytes + name_at + name.size(), data.data(), data.size());
     Znode& znode = znodes_[id];
     znode.bytes = bytes;
-    ASSERT(name.size() < 1u << 30);
-    znode.name_size = name.size() & ((1u << 30) - 1);
-    znode.data_size = size_of(data);
+    znode.name_size = static_cast<uint32_t>(name.size()) & ((1u << 30) - 1);
 }
 
 void Tree::adopt(ZnodeId parent, ZnodeId child) {
@@ -235,22 +286,20 @@ void Tree::delist(ZnodeList* list, ZnodeId id) {
     --list->count;
 }
 
-ZnodeId Tree::create(std::string_view path, ZnodeId parent, const ZnodeSeed& seed) {
-    PathParts parts = split_path(path);
-    uint64_t parent_hash = hash_path(parts.parent);
-    uint64_t hash = hash_path(path);
+ZnodeId Tree::create(const PathKey& key, const PathKey& above, ZnodeId parent,
+                     const ZnodeSeed& seed) {
     if (undoing_)
-        undos_.push_back({.kind = Undo::Kind::create, .id = 0, .hash = hash, .list = seed.list,
+        undos_.push_back({.kind = Undo::Kind::create, .id = 0, .hash = key.hash, .list = seed.list,
                           .before = {}, .aversion = 0, .cversion = raw_cversion(parent),
-                          .pzxid = pzxid(parent), .path_size = path.size()});
-    digest_ -= stat_term(parent_hash, parent);
+                          .pzxid = pzxid(parent), .path_size = key.path.size()});
+    digest_ -= stat_term(above.hash, parent);
     ZnodeId id = znodes_.allocate();
     Znode& znode = znodes_[id];
     znode.czxid = znode.mzxid = seed.zxid;
     znode.ctime = znode.mtime = seed.time_ms;
     znode.acl = seed.acl;
     znode.kind = seed.kind;
-    set_bytes(id, parts.name, seed.data);
+    set_bytes(id, split_path(key.path).name, seed.data);
     if (seed.kind != ZnodeKind::persistent) need_extra(id).owner = seed.owner;
     enlist(seed.list, id);
     adopt(parent, id);
@@ -260,34 +309,33 @@ ZnodeId Tree::create(std::string_view path, ZnodeId parent, const ZnodeSeed& see
         ++family.cversion;
         family.pzxid = seed.zxid;
     }
-    index_.insert(hash, id);
-    digest_ += stat_term(parent_hash, parent);
-    add_terms(hash, id);
-    data_bytes_ += path.size() + bytes_of(znode.data_size);
+    index_.insert(key.hash, id);
+    digest_ += stat_term(above.hash, parent);
+    add_terms(key.hash, id);
+    data_bytes_ += key.path.size() + seed.data.size();
     if (seed.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
     if (undoing_) undos_.back().id = id;
     return id;
 }
 
-void Tree::remove(std::string_view path, ZnodeId id, int64_t zxid, ZnodeList* list) {
+void Tree::remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t zxid,
+                  ZnodeList* list) {
     ASSERT(id != root);
     ASSERT(child_count(id) == 0);
     ZnodeId parent = znodes_[id].parent;
-    uint64_t parent_hash = hash_path(split_path(path).parent);
-    uint64_t hash = hash_path(path);
     if (undoing_)
-        undos_.push_back({.kind = Undo::Kind::remove, .id = id, .hash = hash, .list = list,
+        undos_.push_back({.kind = Undo::Kind::remove, .id = id, .hash = key.hash, .list = list,
                           .before = {}, .aversion = 0, .cversion = 0, .pzxid = pzxid(parent),
-                          .path_size = path.size()});
-    digest_ -= stat_term(parent_hash, parent);
-    drop_terms(hash, id);
-    index_.erase(hash, id);
+                          .path_size = key.path.size()});
+    digest_ -= stat_term(above.hash, parent);
+    drop_terms(key.hash, id);
+    index_.erase(key.hash, id);
     disown(parent, id);
     delist(list, id);
     Extra& family = need_extra(parent);
     family.pzxid = std::max(family.pzxid, zxid);
-    digest_ += stat_term(parent_hash, parent);
-    data_bytes_ -= path.size() + bytes_of(znodes_[id].data_size);
+    digest_ += stat_term(above.hash, parent);
+    data_bytes_ -= key.path.size() + data(id).size();
     if (znodes_[id].kind == ZnodeKind::ephemeral) --ephemeral_count_;
     if (!undoing_) removed_.push_back(id);
 }
@@ -299,7 +347,7 @@ void Tree::sweep() {
 }
 
 void Tree::release_bytes(const Znode& znode) {
-    heap_.release(znode.bytes, znode.name_size + bytes_of(znode.data_size));
+    heap_.release(znode.bytes, block_size_of(znode));
 }
 
 // Each change packs for a few others, so that the time it takes is as bounded as they are.
@@ -308,8 +356,9 @@ void Tree::pack_some() {
     for (uint32_t i = 0; i < looks_per_sweep; ++i) {
         if (++packing_ >= znodes_.end()) packing_ = 1;
         Znode& znode = znodes_[packing_];
-        size_t size = znode.name_size + bytes_of(znode.data_size);
-        if (znode.bytes == nullptr || !heap_.misplaced(znode.bytes, size)) continue;
+        if (znode.bytes == nullptr) continue;
+        size_t size = block_size_of(znode);
+        if (!heap_.misplaced(znode.bytes, size)) continue;
         uint8_t* bytes = heap_.allocate(size);
         memcpy(bytes, znode.bytes, size);
         heap_.release(znode.bytes, size);
@@ -319,7 +368,7 @@ void Tree::pack_some() {
 
 void Tree::free_znode(ZnodeId id) {
     Znode& znode = znodes_[id];
-    ASSERT(znode.watchers == 0);
+    ASSERT(watchers(id) == 0);
     acls_.drop_user(znode.acl);
     release_bytes(znode);
     if (znode.extra != 0) {
@@ -331,62 +380,60 @@ void Tree::free_znode(ZnodeId id) {
     znodes_.release(id);
 }
 
-void Tree::set_data(std::string_view path, ZnodeId id, Bytes data, int64_t zxid,
+void Tree::set_data(const PathKey& key, ZnodeId id, Bytes data, int64_t zxid,
                     int64_t time_ms) {
     Znode& znode = znodes_[id];
-    uint64_t hash = hash_path(path);
-    digest_ -= stat_term(hash, id);
-    replace_data(path, id, data);
+    digest_ -= stat_term(key.hash, id);
+    replace_data(key, id, data);
     znode.mzxid = zxid;
     znode.mtime = time_ms;
     znode.version = wrapping_add(znode.version, 1);
-    digest_ += stat_term(hash, id);
+    digest_ += stat_term(key.hash, id);
 }
 
-void Tree::set_version(std::string_view path, ZnodeId id, int32_t version) {
+void Tree::set_version(const PathKey& key, ZnodeId id, int32_t version) {
     ASSERT(!undoing_);
-    uint64_t hash = hash_path(path);
-    digest_ -= stat_term(hash, id);
+    digest_ -= stat_term(key.hash, id);
     znodes_[id].version = version;
-    digest_ += stat_term(hash, id);
+    digest_ += stat_term(key.hash, id);
 }
 
-void Tree::replace_data(std::string_view path, ZnodeId id, Bytes data) {
-    uint64_t hash = hash_path(path);
+void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
     Znode& znode = znodes_[id];
     if (undoing_)
-        undos_.push_back({.kind = Undo::Kind::data, .id = id, .hash = hash, .list = nullptr,
+        undos_.push_back({.kind = Undo::Kind::data, .id = id, .hash = key.hash, .list = nullptr,
                           .before = znode, .aversion = 0, .cversion = 0, .pzxid = 0,
                           .path_size = 0});
-    digest_ -= data_term(hash, id);
+    digest_ -= data_term(key.hash, id);
     data_bytes_ += data.size();
-    data_bytes_ -= bytes_of(znode.data_size);
-    size_t size = znode.name_size + data.size();
-    size_t size_before = znode.name_size + bytes_of(znode.data_size);
-    if (!undoing_ && (size == size_before || Heap::same_class(size, size_before))) {
-        if (!data.empty()) memcpy(znode.bytes + znode.name_size, data.data(), data.size());
-        znode.data_size = size_of(data);
+    data_bytes_ -= bytes_of(data_size_of(znode));
+    size_t before = block_size_of(znode);
+    size_t after = name_at + name_size_of(znode) + data.size();
+    if (!undoing_ && (before == after || Heap::same_class(before, after))) {
+        uint8_t* at = znode.bytes + name_at + name_size_of(znode);
+        if (!data.empty()) memcpy(at, data.data(), data.size());
+        uint32_t data_size = size_of(data);
+        memcpy(znode.bytes, &data_size, sizeof data_size);
     } else {
-        const Znode before = znode;
-        set_bytes(id, name(id), data);
-        if (!undoing_) release_bytes(before);
+        const Znode old = znode;
+        set_bytes(id, name(id), data, watchers(id));
+        if (!undoing_) release_bytes(old);
     }
-    digest_ += data_term(hash, id);
+    digest_ += data_term(key.hash, id);
 }
 
-void Tree::set_acl(std::string_view path, ZnodeId id, AclId acl) {
-    uint64_t hash = hash_path(path);
+void Tree::set_acl(const PathKey& key, ZnodeId id, AclId acl) {
     Znode& znode = znodes_[id];
     if (undoing_)
-        undos_.push_back({.kind = Undo::Kind::acl, .id = id, .hash = hash, .list = nullptr,
+        undos_.push_back({.kind = Undo::Kind::acl, .id = id, .hash = key.hash, .list = nullptr,
                           .before = znode, .aversion = aversion(id), .cversion = 0, .pzxid = 0,
                           .path_size = 0});
-    drop_terms(hash, id);
+    drop_terms(key.hash, id);
     if (!undoing_) acls_.drop_user(znode.acl);
     znode.acl = acl;
     Extra& more = need_extra(id);
     more.aversion = wrapping_add(more.aversion, 1);
-    add_terms(hash, id);
+    add_terms(key.hash, id);
 }
 
 void Tree::begin_undo() {
@@ -427,7 +474,7 @@ void Tree::take_back(const Undo& undo) {
         delist(undo.list, undo.id);
         family.cversion = undo.cversion;
         family.pzxid = undo.pzxid;
-        data_bytes_ -= undo.path_size + bytes_of(znode.data_size);
+        data_bytes_ -= undo.path_size + bytes_of(data_size_of(znode));
         if (znode.kind == ZnodeKind::ephemeral) --ephemeral_count_;
         free_znode(undo.id);
         break;
@@ -437,15 +484,14 @@ void Tree::take_back(const Undo& undo) {
         adopt(znode.parent, undo.id);
         enlist(undo.list, undo.id);
         need_extra(znode.parent).pzxid = undo.pzxid;
-        data_bytes_ += undo.path_size + bytes_of(znode.data_size);
+        data_bytes_ += undo.path_size + bytes_of(data_size_of(znode));
         if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
         break;
     case Undo::Kind::data:
-        data_bytes_ += bytes_of(undo.before.data_size);
-        data_bytes_ -= bytes_of(znode.data_size);
+        data_bytes_ += bytes_of(data_size_of(undo.before));
+        data_bytes_ -= bytes_of(data_size_of(znode));
         release_bytes(znode);
         znode.bytes = undo.before.bytes;
-        znode.data_size = undo.before.data_size;
         znode.mzxid = undo.before.mzxid;
         znode.mtime = undo.before.mtime;
         znode.version = undo.before.version;
@@ -479,13 +525,29 @@ Tree::Sizes Tree::sizes() const {
 
 ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
                       ZnodeList* list) {
-    uint64_t hash = hash_path(path);
-    ZnodeId id = root;
+    uint64_t parent_hash = parent == 0 ? 0 : hash_path(split_path(path).parent);
+    if (parent != 0) digest_ -= stat_term(parent_hash, parent);
+    ZnodeId id = 0;
+    bool good = put_back(hash_path(path), path.size(), parent, saved, list, id);
+    ASSERT(good);
+    if (parent != 0) digest_ += stat_term(parent_hash, parent);
+    complete(hash_path(path), id);
+    return id;
+}
+
+bool Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
+                    ZnodeList* list, ZnodeId& id) {
     if (parent == 0) {
         drop_terms(hash, root);
         release_bytes(znodes_[root]);
+        id = root;
     } else {
+        auto twin = [&](ZnodeId other) {
+            return znodes_[other].parent == parent && name(other) == saved.name;
+        };
+        if (index_.find(hash, twin) != 0) return false;
         id = znodes_.allocate();
+        index_.insert(hash, id);
     }
     uint32_t keeps_extra = znodes_[id].extra;
     Znode& znode = znodes_[id];
@@ -504,17 +566,12 @@ ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
     }
     enlist(list, id);
     if (parent != 0) {
-        uint64_t parent_hash = hash_path(split_path(path).parent);
-        digest_ -= stat_term(parent_hash, parent);
         adopt(parent, id);
-        digest_ += stat_term(parent_hash, parent);
-        index_.insert(hash, id);
+        data_bytes_ += path_size;
     }
-    add_terms(hash, id);
-    if (parent != 0) data_bytes_ += path.size() + bytes_of(znode.data_size);
-    if (parent == 0) data_bytes_ += bytes_of(znode.data_size);
+    data_bytes_ += saved.data.size();
     if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
-    return id;
+    return true;
 }
 
 ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {

@@ -4,18 +4,18 @@
 // over all of them: count, bytes, digest. Knows nothing of sessions' ends, watches, versions asked
 // for or permissions; whoever calls has checked.
 //
-//     path --xxh3--> index --> Znode 72 bytes ---> name, data  (one allocation)
+//     path --xxh3--> index --> Znode 64 bytes ---> 8 bytes, name, data  (one block of the heap)
 //                                |  parent
 //                                `-> Extra 56 bytes, only where there is something to say:
 //                                    children, raw cversion, pzxid, aversion, owner or ttl
 //
 // One hash of the whole path finds a znode; that it is the right one is proved by comparing names
-// up to the root. A znode's children are an array of numbers; each child knows its place in it, and
-// a removed one's place is taken by the last. So their order depends on history alone, which is the
-// same on every node.
+// up to the root. A Znode is one line of the processor's cache. Its children are an array of
+// numbers; each child knows its place in it, and a removed one's place is taken by the last. So
+// their order depends on history alone, which is the same on every node.
 //
-// The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data,
-// both keyed by its path. It does not depend on the layout.
+// The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data
+// and access list, both keyed by its path. It does not depend on the layout.
 //
 // Between `begin_undo` and `commit_undo` every change is remembered, and `undo` takes all of them
 // back: that is how a multi that fails leaves no trace.
@@ -43,20 +43,25 @@ struct Znode {
     int64_t mzxid;
     int64_t ctime;
     int64_t mtime;
-    uint8_t* bytes;      // name, then data
+    uint8_t* bytes;      // size of the data, watchers, name, data; see BlockHead in tree.cc
     ZnodeId parent;      // the root's is 0
     uint32_t place;      // in the parent's children
     uint32_t extra;      // 0: none
     AclId acl;
     int32_t version;
-    uint32_t data_size;  // null_data: there is none, which is not the same as empty
     uint32_t name_size : 30;
     ZnodeKind kind : 2;
-    uint32_t watchers;   // for Watches alone, and no part of the state
 };
-static_assert(sizeof(Znode) == 72);
+static_assert(sizeof(Znode) == 64);
 
+// As a size: there is none, which is not the same as empty.
 inline constexpr uint32_t null_data = ~0u;
+
+// A path and its hash, so that a request hashes it once. Made by Tree::key; good while the path is.
+struct PathKey {
+    std::string_view path;
+    uint64_t hash = 0;
+};
 
 // What a leaf that was never more does not have. Absent means: no children ever, pzxid = czxid,
 // cversion and aversion 0, no owner.
@@ -101,13 +106,36 @@ public:
 
     static constexpr ZnodeId root = 1;
 
+    PathKey key(std::string_view path) const { return {path, hash_path(path)}; }
     // "" and "/" are both the root. 0: not there.
-    ZnodeId find(std::string_view path) const;
+    ZnodeId find(const PathKey& key) const;
+    ZnodeId find(std::string_view path) const { return find(key(path)); }
     // Starts the memory's way to the processor; `find` soon after waits less.
     void prefetch(std::string_view path) const { index_.prefetch(hash_path(path)); }
 
+    // The same for a few requests together, all the way to the data: slots first, then records,
+    // then their bytes, so that each waits for all at once instead of one after the other. What it
+    // fetches is a guess, and nothing hangs on it.
+    class Ahead {
+    public:
+        static constexpr size_t most = 16;
+
+        explicit Ahead(const Tree& tree) : tree_(tree) {}
+        void clear() { count_ = 0; }
+        void add(std::string_view path);  // no more than `most`
+        void fetch();
+        // Of those that were added, in their order. None after the last.
+        PathKey key(size_t i) const { return i < count_ ? keys_[i] : PathKey(); }
+
+    private:
+        const Tree& tree_;
+        size_t count_ = 0;
+        PathKey keys_[most];
+    };
+
     const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
-    uint32_t& watchers(ZnodeId id) { return znodes_[id].watchers; }
+    // For Watches alone, and no part of the state. Good until the znode's data change.
+    uint32_t& watchers(ZnodeId id);
     std::string_view name(ZnodeId id) const;
     Bytes data(ZnodeId id) const;  // data() is nullptr for null data
     uint32_t child_count(ZnodeId id) const { return extra(id).child_count; }
@@ -122,18 +150,21 @@ public:
     std::string path(ZnodeId id) const;
     ZnodeId next_in_list(ZnodeId id) const { return extra(id).list_next; }
 
-    // Adds a znode. Requires: `parent` is that of `path`, which is not there yet. Counts it in the
-    // parent's cversion. Takes over the caller's use of the access list.
-    ZnodeId create(std::string_view path, ZnodeId parent, const ZnodeSeed& seed);
-    // Requires: no children. `list` as at creation. The number stays taken, and name and parent
-    // readable, until `sweep`.
-    void remove(std::string_view path, ZnodeId id, int64_t zxid, ZnodeList* list);
+    // Adds a znode. Requires: `above` is the key of its parent's path, `parent` its number, and the
+    // path is not there yet. Counts it in the parent's cversion. Takes over the caller's use of the
+    // access list.
+    ZnodeId create(const PathKey& key, const PathKey& above, ZnodeId parent,
+                   const ZnodeSeed& seed);
+    // Requires: no children. `above` and `list` as at creation. The number stays taken, and name
+    // and parent readable, until `sweep`.
+    void remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t zxid,
+                ZnodeList* list);
     // Version + 1, and so on.
-    void set_data(std::string_view path, ZnodeId id, Bytes data, int64_t zxid, int64_t time_ms);
-    void set_version(std::string_view path, ZnodeId id, int32_t version);
+    void set_data(const PathKey& key, ZnodeId id, Bytes data, int64_t zxid, int64_t time_ms);
+    void set_version(const PathKey& key, ZnodeId id, int32_t version);
     // Nothing of the stat but the length: quota statistics.
-    void replace_data(std::string_view path, ZnodeId id, Bytes data);
-    void set_acl(std::string_view path, ZnodeId id, AclId acl);  // takes over a use
+    void replace_data(const PathKey& key, ZnodeId id, Bytes data);
+    void set_acl(const PathKey& key, ZnodeId id, AclId acl);  // takes over a use
 
     // Frees the numbers of those removed. Moves some names and data, too, so that all stay close
     // together: views of them are good until then.
@@ -167,12 +198,22 @@ public:
     // Puts back a znode from a snapshot, as the last child of `parent`; 0 as parent: the root,
     // which is there already. `list` as at creation.
     struct Saved {
-        Znode znode;  // but for bytes, parent, place, extra
+        Znode znode;  // but for bytes, name_size, parent, place, extra
         Extra extra;  // but for children and lists
         std::string_view name;
         Bytes data;
     };
     ZnodeId restore(std::string_view path, ZnodeId parent, const Saved& saved, ZnodeList* list);
+
+    // The same in steps, for millions of them: who puts them back keeps the hashes of their paths,
+    // looks ahead, and says of each when it has all its children, for only then it counts in the
+    // digest. False: the parent has such a child.
+    void expect(uint32_t count) { index_.reserve(count); }
+    uint64_t hash_path(std::string_view path) const;
+    void prefetch(uint64_t hash) const { index_.prefetch(hash); }
+    bool put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
+                  ZnodeList* list, ZnodeId& id);
+    void complete(uint64_t hash, ZnodeId id) { add_terms(hash, id); }
 
     // Walks all znodes, parents before children, without allocating. `depth` follows: + 1 into
     // a child, less on the way back up; a subtree ends where it is back at what it was at its top.
@@ -192,14 +233,14 @@ private:
         uint64_t path_size;
     };
 
-    uint64_t hash_path(std::string_view path) const;
     const Extra& extra(ZnodeId id) const;
     Extra& need_extra(ZnodeId id);
     uint64_t stat_term(uint64_t hash, ZnodeId id) const;
     uint64_t data_term(uint64_t hash, ZnodeId id) const;
+    uint64_t acl_term(uint64_t hash, ZnodeId id) const;
     void add_terms(uint64_t hash, ZnodeId id);
     void drop_terms(uint64_t hash, ZnodeId id);
-    void set_bytes(ZnodeId id, std::string_view name, Bytes data);
+    void set_bytes(ZnodeId id, std::string_view name, Bytes data, uint32_t watchers = 0);
     void adopt(ZnodeId parent, ZnodeId child);
     void disown(ZnodeId parent, ZnodeId child);
     void enlist(ZnodeList* list, ZnodeId id);

@@ -58,9 +58,13 @@ std::string_view sequential_name(State& state, std::string_view path, ZnodeId pa
 }
 
 // All checks that need the final name.
-Err check_place(const State& state, std::string_view path, ZnodeId parent, size_t bytes) {
-    if (!valid_path(path)) return Err::bad_arguments;
-    if (state.tree.find(path) != 0) return Err::node_exists;
+Err check_place(const State& state, const PathKey& key, ZnodeId parent, size_t bytes) {
+    std::string_view path = key.path;
+    PathParts parts = split_path(path);
+    // The parent is there, so its path is good; but "/" names the root only where it stands alone.
+    bool good = path == "/" || (parts.parent != "/" && valid_name(parts.name));
+    if (!good) return Err::bad_arguments;
+    if (state.tree.find(key) != 0) return Err::node_exists;
     if (state.tree[parent].kind == ZnodeKind::ephemeral) return Err::no_children_for_ephemerals;
     if (state.rules.enforce_quota &&
         !state.quotas.allows(path, static_cast<int64_t>(bytes), 1))
@@ -77,18 +81,21 @@ bool one_too_many(const Write& call, ZnodeKind kind) {
 }
 
 // Path and permissions of deletes: not special, and something to look for.
-Err find_parent(const Write& call, std::string_view path, ZnodeId& parent) {
+Err find_parent(const Write& call, std::string_view path, PathKey& above, ZnodeId& parent) {
     if (path.data() == nullptr) return Err::marshalling_error;
     bool bad = path.find('/') == path.npos || path.find('\0') != path.npos || special_path(path);
     if (bad) return Err::bad_arguments;
-    parent = call.state.tree.find(split_path(path).parent);
+    above = call.state.tree.key(split_path(path).parent);
+    parent = call.state.tree.find(above);
     return parent == 0 ? Err::no_node : Err::ok;
 }
 
-Err find_valid(const Write& call, std::string_view path, ZnodeId& id) {
-    if (path.data() == nullptr || !valid_path(path)) return Err::bad_arguments;
-    id = call.state.tree.find(path);
-    return id == 0 ? Err::no_node : Err::ok;
+// What is there has a good path: only one that names nothing has to be looked at, and "", which
+// finds the root.
+Err find_valid(const Write& call, const PathKey& key, ZnodeId& id) {
+    id = call.state.tree.find(key);
+    if (id != 0 && !key.path.empty()) return Err::ok;
+    return valid_path(key.path) ? Err::no_node : Err::bad_arguments;
 }
 
 }  // namespace
@@ -118,16 +125,18 @@ Err write_create(Write& call, Reader& body) {
         state.acls.drop_user(acl);
         return err;
     };
-    ZnodeId parent = state.tree.find(split_path(path).parent);
+    PathKey above = state.tree.key(split_path(path).parent);
+    ZnodeId parent = state.tree.find(above);
     if (parent == 0) return refuse(Err::no_node);
     AclId parent_acl = state.tree[parent].acl;
     if (!state.allows(parent_acl, perm::create, call.caller)) return refuse(Err::no_auth);
     if (is_sequential(plan.mode)) path = sequential_name(state, path, parent);
-    if (Err err = check_place(state, path, parent, asked.data.size()); err != Err::ok)
+    PathKey key = state.key(path);
+    if (Err err = check_place(state, key, parent, asked.data.size()); err != Err::ok)
         return refuse(err);
     if (one_too_many(call, plan.kind)) return refuse(Err::quota_exceeded);
 
-    ZnodeId id = state.tree.create(path, parent,
+    ZnodeId id = state.tree.create(key, above, parent,
                                    {.data = asked.data,
                                     .acl = acl,
                                     .kind = plan.kind,
@@ -142,8 +151,8 @@ Err write_create(Write& call, Reader& body) {
                              .parent_acl = parent_acl});
     state.quotas.created(path, asked.data.size());
     write_text(call.reply, path);
-    bool with_stat = call.in_multi ? create_result(call.op, asked.flags) == Op::create2
-                                   : call.op != Op::create;
+    call.result = create_result(call.op, asked.flags);
+    bool with_stat = call.in_multi ? call.result == Op::create2 : call.op != Op::create;
     if (with_stat) encode(call.reply, state.tree.stat(id));
     return Err::ok;
 }
@@ -153,14 +162,16 @@ Err write_delete(Write& call, Reader& body) {
     PathVersion asked;
     decode(body, asked);
     if (Err err = check_session(call); err != Err::ok) return err;
+    PathKey above;
     ZnodeId parent = 0;
-    if (Err err = find_parent(call, asked.path, parent); err != Err::ok) return err;
+    if (Err err = find_parent(call, asked.path, above, parent); err != Err::ok) return err;
     if (!state.allows(state.tree[parent].acl, perm::remove, call.caller)) return Err::no_auth;
-    ZnodeId id = state.tree.find(asked.path);
+    PathKey key = state.key(asked.path);
+    ZnodeId id = state.tree.find(key);
     if (id == 0) return Err::no_node;
     if (!version_fits(asked.version, state.tree[id].version)) return Err::bad_version;
     if (state.tree.child_count(id) > 0) return Err::not_empty;
-    state.remove_znode(asked.path, id, static_cast<int64_t>(call.entry.zxid));
+    state.remove_znode(key, above, id, static_cast<int64_t>(call.entry.zxid));
     return Err::ok;
 }
 
@@ -169,15 +180,16 @@ Err write_set_data(Write& call, Reader& body) {
     SetDataRequest asked;
     decode(body, asked);
     if (Err err = check_session(call); err != Err::ok) return err;
+    PathKey key = call.state.key(asked.path);
     ZnodeId id = 0;
-    if (Err err = find_valid(call, asked.path, id); err != Err::ok) return err;
+    if (Err err = find_valid(call, key, id); err != Err::ok) return err;
     if (!state.allows(state.tree[id].acl, perm::write, call.caller)) return Err::no_auth;
     int64_t more = static_cast<int64_t>(asked.data.size()) -
                    static_cast<int64_t>(state.tree.data(id).size());
     if (state.rules.enforce_quota && !state.quotas.allows(asked.path, more, 0))
         return Err::quota_exceeded;
     if (!version_fits(asked.version, state.tree[id].version)) return Err::bad_version;
-    state.tree.set_data(asked.path, id, asked.data, static_cast<int64_t>(call.entry.zxid),
+    state.tree.set_data(key, id, asked.data, static_cast<int64_t>(call.entry.zxid),
                         call.entry.time_ms);
     state.changes.push_back({.type = EventType::data_changed,
                              .id = id,
@@ -194,7 +206,10 @@ Err write_set_acl(Write& call, Reader& body) {
     SetAclRequest asked;
     decode(body, asked);
     if (Err err = check_session(call); err != Err::ok) return err;
-    if (asked.path.data() == nullptr || !valid_path(asked.path)) return Err::bad_arguments;
+    PathKey key = state.key(asked.path);
+    ZnodeId id = 0;
+    Err found = find_valid(call, key, id);
+    if (found == Err::bad_arguments) return found;
     AclId acl = AclTable::open;
     if (Err err = state.acls.intern_request(asked.acls, call.caller, acl); err != Err::ok)
         return err;
@@ -202,11 +217,10 @@ Err write_set_acl(Write& call, Reader& body) {
         state.acls.drop_user(acl);
         return err;
     };
-    ZnodeId id = state.tree.find(asked.path);
-    if (id == 0) return refuse(Err::no_node);
+    if (found != Err::ok) return refuse(found);
     if (!state.allows(state.tree[id].acl, perm::admin, call.caller)) return refuse(Err::no_auth);
     if (!version_fits(asked.version, state.tree.aversion(id))) return refuse(Err::bad_version);
-    state.tree.set_acl(asked.path, id, acl);
+    state.tree.set_acl(key, id, acl);
     encode(call.reply, state.tree.stat(id));
     return Err::ok;
 }
@@ -215,8 +229,9 @@ Err write_check(Write& call, Reader& body) {
     PathVersion asked;
     decode(body, asked);
     if (Err err = check_session(call); err != Err::ok) return err;
+    PathKey key = call.state.key(asked.path);
     ZnodeId id = 0;
-    if (Err err = find_valid(call, asked.path, id); err != Err::ok) return err;
+    if (Err err = find_valid(call, key, id); err != Err::ok) return err;
     const State& state = call.state;
     if (!state.allows(state.tree[id].acl, perm::read, call.caller)) return Err::no_auth;
     return version_fits(asked.version, state.tree[id].version) ? Err::ok : Err::bad_version;
@@ -228,14 +243,16 @@ Err write_delete_container(Write& call, Reader& body) {
     State& state = call.state;
     ReapZnode asked;
     decode(body, asked);
-    ZnodeId id = state.tree.find(asked.path);
+    PathKey key = state.key(asked.path);
+    ZnodeId id = state.tree.find(key);
     if (id == 0 || id == Tree::root) return Err::no_node;
     const Znode& znode = state.tree[id];
     bool same = znode.czxid == asked.czxid && znode.mtime == asked.mtime;
     bool kind = znode.kind == ZnodeKind::container || znode.kind == ZnodeKind::ttl;
     if (!same || !kind) return Err::bad_version;
     if (state.tree.child_count(id) > 0) return Err::not_empty;
-    state.remove_znode(asked.path, id, static_cast<int64_t>(call.entry.zxid));
+    PathKey above = state.tree.key(split_path(asked.path).parent);
+    state.remove_znode(key, above, id, static_cast<int64_t>(call.entry.zxid));
     return Err::ok;
 }
 

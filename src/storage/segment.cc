@@ -42,7 +42,7 @@ std::optional<Record> record_at(Bytes file, size_t offset, uint64_t seed) {
                   .previous = load_u64(at + 24),
                   .payload = file.subspan(offset + record_head_size, length)};
     Bytes covered = file.subspan(offset + 8, record_head_size - 8 + length);
-    if (hash64(covered, seed) != record.checksum) return std::nullopt;
+    if (checksum64(covered, seed) != record.checksum) return std::nullopt;
     return record;
 }
 
@@ -143,7 +143,7 @@ uint64_t seal_record(uint8_t* record, uint32_t kind, uint64_t batch, uint64_t pr
     store_u64(record + 16, batch);
     store_u64(record + 24, previous);
     size_t covered = record_head_size - 8 + load_u32(record + 8);
-    uint64_t checksum = hash64(Bytes(record + 8, covered), seed);
+    uint64_t checksum = checksum64(Bytes(record + 8, covered), seed);
     store_u64(record, checksum);
     return checksum;
 }

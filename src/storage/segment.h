@@ -8,7 +8,7 @@
 //     record   ...
 //     zeros    up to the end
 //
-// A record's checksum is XXH3 over all that follows it in the record, seeded with the header's
+// A record's checksum is XXH3 over all that follows it in the record, and then with the header's
 // checksum, in which there is a random salt: bytes of another file, or planted by a client, are no
 // record. Its tag is a part of that seed, so that a search for records hashes only where one may
 // be. Each carries the checksum of the one before, across segments too, and its batch's number.
@@ -59,7 +59,7 @@ struct SegmentHeader {
 inline constexpr size_t segment_header_size = 96;
 inline constexpr size_t record_head_size = 32;
 inline constexpr size_t end_mark_size = record_head_size + 8;
-inline constexpr uint32_t log_format = 2;
+inline constexpr uint32_t log_format = 3;
 
 enum RecordKind : uint32_t { record_entry = 1, record_end = 2, record_last_of_batch = 0x100 };
 

@@ -174,7 +174,9 @@ Result<SnapshotHeader> decode_snapshot_header(Bytes bytes, const std::string& pa
 }
 
 SnapshotParser::SnapshotParser(std::string path, uint64_t size, uint64_t ensemble, State& state)
-    : path_(std::move(path)), size_(size), ensemble_(ensemble), state_(state) {}
+    : path_(std::move(path)), size_(size), ensemble_(ensemble), state_(state) {
+    state_.load_begin(size);
+}
 
 size_t SnapshotParser::wanted() const {
     switch (expect_) {
@@ -232,9 +234,9 @@ Result<void> SnapshotParser::take_head(Bytes bytes) {
 
 Result<void> SnapshotParser::take_chunk(Bytes payload) {
     Reader in(payload);
-    for (; in.left() > 0; ++records_)
-        if (Result<void> loaded = state_.load(section_, in); !loaded)
-            return damage(path_, chunk_offset_, loaded.error().text);
+    Result<uint64_t> loaded = state_.load(section_, in);
+    if (!loaded) return damage(path_, chunk_offset_, loaded.error().text);
+    records_ += *loaded;
     ++chunks_;
     expect_ = Expect::head;
     return {};

@@ -49,6 +49,7 @@ struct RequestHeader {
     int32_t xid = 0;
     int32_t op = 0;
 };
+inline constexpr size_t request_header_size = 8;
 RequestHeader read_request_header(Reader& in);
 void write_request_header(Buffer& out, int32_t xid, Op op);
 

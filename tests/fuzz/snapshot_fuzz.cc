@@ -17,7 +17,8 @@ void load_records(Bytes input) {
     Reader in(input);
     while (in.left() > 0) {
         uint32_t section = in.u8() % 6;
-        if (!state.load(section, in)) break;
+        Reader records(in.bytes(std::min<size_t>(in.u8(), in.left())));
+        if (!state.load(section, records)) break;
     }
     // Whatever was taken must hold together.
     (void)state.load_end(1, 1, 0);

@@ -68,6 +68,25 @@ TEST_CASE("fewer znodes than the usual parents have a parent each") {
     CHECK(options->parents == 7);
 }
 
+TEST_CASE("parents are for the znodes that do not lie under the large one") {
+    Result<BenchOptions> options = read({"--znodes", "1000", "--large", "950"});
+    REQUIRE(options);
+    CHECK(options->parents == 50);
+}
+
+TEST_CASE("a pace, slices and the shape of the tree are options") {
+    Result<BenchOptions> options =
+        read({"--rate", "5000", "--json", "--slices", "--znodes", "1000", "--large", "500",
+              "--name", "24", "--empty", "50", "--watched", "100"});
+    REQUIRE(options);
+    CHECK(options->rate == 5000);
+    CHECK(options->slices);
+    CHECK(options->large == 500);
+    CHECK(options->name_bytes == 24);
+    CHECK(options->empty_percent == 50);
+    CHECK(options->watched == 100);
+}
+
 TEST_CASE("a wrong command line is told apart") {
     struct Row {
         std::vector<const char*> arguments;
@@ -87,6 +106,11 @@ TEST_CASE("a wrong command line is told apart") {
         {{"--pid", "1,x"}, "--pid: is to be process ids, with commas between, not \"1,x\""},
         {{"-n", "5", "-t", "5"}, "-n and -t: one or the other"},
         {{"--znodes", "10", "--parents", "11"}, "--parents 11 is more than --znodes 10"},
+        {{"--znodes", "10", "--large", "9", "--parents", "2"},
+         "--large 9 leaves fewer of --znodes 10 than there are --parents"},
+        {{"--slices"}, "--slices is for --json"},
+        {{"--watched", "100", "--size", "100000"},
+         "--watched 100 of --size 100000 makes requests of more than a megabyte"},
         {{"--batch", "100", "--size", "100000"},
          "--batch 100 of --size 100000 makes requests of more than a megabyte"},
     };
@@ -116,6 +140,21 @@ TEST_CASE("a znode's path has a fixed length and lies under its parent") {
     keys.write_parent(out, 7);
     Reader parent(out.bytes());
     CHECK(read_text(parent) == "/zk-bench/keys/p000007");
+}
+
+TEST_CASE("the first znodes lie under one further parent, where that is wanted") {
+    KeySpace keys("/k", 100, 1000, 24);
+    CHECK(keys.parents() == 101);
+    for (auto [znode, path] :
+         {std::pair<uint64_t, const char*>{0, "/k/p000100/n00000000000000000000000"},
+          {999, "/k/p000100/n00000000000000000000999"},
+          {1000, "/k/p000000/n00000000000000000001000"},
+          {1234, "/k/p000034/n00000000000000000001234"}}) {
+        Buffer out;
+        keys.write_znode(out, znode);
+        Reader in(out.bytes());
+        CHECK(read_text(in) == path);
+    }
 }
 
 TEST_CASE("errors are told by name and number") {
@@ -153,4 +192,16 @@ TEST_CASE("JSON quotes what it must") {
           "\"p90\":1.000000,\"p99\":1.000000,\"p99.9\":1.000000,\"max\":1.000000},"
           "\"own_cpu_seconds\":0.000000,\"own_cpu_seconds_per_100k\":0.000000,\"errors\":0,"
           "\"error_codes\":{}}");
+}
+
+TEST_CASE("JSON tells each second, where that is wanted") {
+    Tally tally;
+    tally.started_ns = 2'500'000'000;
+    tally.slices = {{.done = 3, .p50_ns = 1'000'000, .p999_ns = 2'000'000, .max_ns = 3'000'000},
+                    {}};
+    CHECK(json_of(tally).find(
+              ",\"started\":2.500000,\"slices\":["
+              "{\"operations\":3,\"p50\":1.000000,\"p99.9\":2.000000,\"max\":3.000000},"
+              "{\"operations\":0,\"p50\":0.000000,\"p99.9\":0.000000,\"max\":0.000000}]") !=
+          std::string::npos);
 }

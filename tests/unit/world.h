@@ -355,11 +355,16 @@ inline Saved save(const State& state) {
     });
     return saved;
 }
+// All records of a section at once, as if they were one chunk.
 inline Result<void> load(const Saved& saved, State& into) {
-    for (const auto& [section, record] : saved.records) {
-        Reader in(as_bytes(record));
-        Result<void> loaded = into.load(section, in);
-        if (!loaded) return loaded;
+    for (size_t i = 0; i < saved.records.size();) {
+        uint32_t section = saved.records[i].first;
+        std::string chunk;
+        for (; i < saved.records.size() && saved.records[i].first == section; ++i)
+            chunk += saved.records[i].second;
+        Reader in(as_bytes(chunk));
+        Result<uint64_t> loaded = into.load(section, in);
+        if (!loaded) return loaded.error();
     }
     return into.load_end(saved.zxid, 1, saved.digest);
 }
