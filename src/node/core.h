@@ -459,6 +459,7 @@ private:
 
     bool snapshot_running_ = false;
     bool snapshot_due_ = false;
+    bool pages_split_ = false;         // by what was written while it ran
     uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
     uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
     uint64_t snapshot_started_us_ = 0;
