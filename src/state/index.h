@@ -11,6 +11,7 @@
 
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 
@@ -62,6 +63,13 @@ public:
         if ((now_.used + 1) * 4 > uint64_t{now_.size()} * 3) grow();
         place(now_, static_cast<uint32_t>(hash), number);
         ++count_;
+    }
+
+    // In which of `parts` equal parts of the table it belongs: who inserts very many goes through
+    // the memory in order.
+    uint32_t part_of(uint64_t hash, uint32_t parts) const {
+        uint32_t at = static_cast<uint32_t>(hash) & now_.mask;
+        return static_cast<uint32_t>(uint64_t{at} * parts >> std::bit_width(now_.mask));
     }
 
     // Makes room for so many in all, so that none of them makes the table grow. Takes long: before
