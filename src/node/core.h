@@ -280,7 +280,6 @@ private:
     void take(const Happening& happening);
     void take_bytes(Client& client, Bytes bytes);
     size_t take_frames(Client& client, Bytes bytes);
-    static std::string_view path_of(Bytes body);
     static size_t look_ahead(Tree::Ahead& ahead, Bytes frames);
     bool may_take(const Client& client) const;
     size_t expected_bytes(const Client& client, int32_t op, Bytes body) const;
