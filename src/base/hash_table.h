@@ -50,6 +50,18 @@ public:
         __builtin_prefetch(&now_[home_of(hash, now_size_)]);
     }
 
+    // A slot of this hash that is close to its home, or a free one.
+    Slot guess(uint32_t hash) const {
+        if (now_ == nullptr) return {};
+        bool in_old = old_ != nullptr && !passed(home_of(hash, old_size_));
+        const Slot* slots = in_old ? old_ : now_;
+        uint32_t size = in_old ? old_size_ : now_size_;
+        uint32_t at = home_of(hash, size);
+        for (uint32_t step = 0; step < 8; ++step, at = after(at, size))
+            if (slots[at].free() || slots[at].hash() == hash) return slots[at];
+        return {};
+    }
+
     // Requires: it is not there, and not free.
     void insert(Slot slot) {
         pass_some();
@@ -66,10 +78,9 @@ public:
         ++count_;
     }
 
-    // Makes room for so many in all, so that none of them makes the table grow. Takes long: before
-    // anybody waits.
+    // Makes room for so many in all, at once.
     void reserve(uint32_t count) {
-        uint64_t size = uint64_t{count} * 4 / 3 + size_min;
+        uint64_t size = uint64_t{count} * 4 / 3 + 1;
         ASSERT(size < (1u << 31));
         if (size <= now_size_) return;
         resize(static_cast<uint32_t>(size));
@@ -119,11 +130,21 @@ public:
         *this = {};
     }
 
+    // Joins the huge page at `at` of the array that is in use, if it is that large (pages.h), and
+    // sets `at` behind it; true: there are no more.
+    bool join_next(size_t& at) const {
+        size_t bytes = size_t{now_size_} * sizeof(Slot);
+        if (old_ != nullptr || at >= bytes || bytes < huge_table) return true;
+        at = join_huge(now_, bytes, at);
+        return false;
+    }
+
     uint32_t count() const { return count_; }
     uint64_t bytes() const { return (uint64_t{now_size_} + old_size_) * sizeof(Slot); }
 
 private:
     static constexpr uint32_t size_min = 6;
+    static constexpr size_t huge_table = 8 * 1024 * 1024;  // see pages.cc
     static constexpr uint32_t passes_per_change = 32;
     static constexpr uint32_t size_of_one_go = 64;
 

@@ -134,8 +134,8 @@ bool Heap::misplaced(const uint8_t* block, size_t size) const {
     if (size > class_max) return false;
     const Class& its = classes_[class_of(size)];
     Span* span = span_of(block);
-    uint64_t room = capacity(span) + its.used_blocks / 32;
-    if (span->fill == fills || its.free_blocks < room) return false;
+    uint64_t may_be_free = capacity(span) + its.used_blocks / 32;
+    if (span->fill == fills || its.free_blocks < may_be_free) return false;
     for (uint32_t fill = fills; fill-- > 0;)
         if (its.by_fill[fill] != nullptr) return its.by_fill[fill] != span;
     return false;
@@ -224,9 +224,12 @@ void Heap::add_chunk() {
     static_assert(sizeof(Chunk) <= notes_bytes);
     auto* chunk = static_cast<Chunk*>(allocate_aligned(chunk_bytes));
     ++chunk_count_;
+    // A small tree stays in small pages, of which it has what it uses. To be said before the first
+    // page is there.
+    bool huge = chunk_count_ > huge_from;
+    if (huge) advise_huge(chunk, chunk_bytes, true);
+    chunk->huge = huge;
     chunk->free_spans = chunk->clean_spans = ~0u;
-    // A small tree stays in small pages, of which it has what it uses.
-    if (chunk_count_ > huge_from) advise(chunk, true);
     link(chunk);
 }
 
@@ -234,6 +237,16 @@ void Heap::advise(Chunk* chunk, bool huge) {
     if (chunk->huge == huge) return;
     chunk->huge = huge;
     advise_huge(chunk, chunk_bytes, huge);
+}
+
+bool Heap::join_next(const void*& last) {
+    Chunk* next = nullptr;
+    for (Chunk* list : chunks_)
+        for (Chunk* chunk = list; chunk != nullptr; chunk = chunk->next)
+            if (chunk->huge && chunk > last && (next == nullptr || chunk < next)) next = chunk;
+    last = next;
+    if (next != nullptr) join_huge(next, chunk_bytes, 0);
+    return next == nullptr;
 }
 
 void Heap::link(Chunk* chunk) {

@@ -40,6 +40,10 @@ public:
     // Should this block be moved: allocate another, copy, release this one?
     bool misplaced(const uint8_t* block, size_t size) const;
 
+    // Joins the huge page (pages.h) behind the one joined last, in order of addresses; true: that
+    // was all. `last` is nullptr at first.
+    bool join_next(const void*& last);
+
     uint64_t used_bytes() const { return used_; }  // of blocks, each as large as its class
     uint64_t idle_bytes() const { return idle_; }  // of spans that have at least one block
 

@@ -57,6 +57,13 @@ void advise_huge(void* block, size_t bytes, bool huge) {
     madvise(block, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+size_t join_huge(void* block, size_t bytes, size_t at) {
+    constexpr int collapse = 25;  // MADV_COLLAPSE, Linux 6.1; without it all stays as it is
+    if (at % huge_page != 0 || bytes - at < huge_page) return bytes;
+    madvise(static_cast<uint8_t*>(block) + at, huge_page, collapse);
+    return at + huge_page;
+}
+
 void release_zeroed(void* block, size_t bytes) {
     if (bytes < mapped_from) {
         free(block);

@@ -20,6 +20,9 @@ void release_zeroed(void* block, size_t bytes);
 void* allocate_aligned(size_t bytes);
 // May the kernel use huge pages here?
 void advise_huge(void* block, size_t bytes, bool huge);
+// The next huge page at or behind `at` is one again, if writes beside a forked child split it.
+// Takes some of a millisecond, most of it to copy 2 MB. Returns where it ends, or the block's end.
+size_t join_huge(void* block, size_t bytes, size_t at);
 
 // How much of a block is worth giving back while the rest is in use.
 inline constexpr size_t discard_bytes = 256 * 1024;

@@ -64,6 +64,17 @@ public:
     T& operator[](uint32_t id) { return at(id); }
     const T& operator[](uint32_t id) const { return at(id); }
 
+    // Joins the huge page at byte `at` of all, if that part is in use (pages.h), and sets `at`
+    // behind it; true: there are no more.
+    bool join_next(size_t& at) const {
+        // The first run is in small pages, and the last one is not full yet.
+        if (at < run_bytes) at = run_bytes;
+        size_t run = at / run_bytes;
+        if (run_bytes < aligned_from || (run + 1) * chunks_together >= chunks_.size()) return true;
+        at = run * run_bytes + join_huge(chunks_[run * chunks_together], run_bytes, at % run_bytes);
+        return false;
+    }
+
     uint32_t count() const { return count_; }
     uint32_t end() const { return next_; }  // all numbers ever given out are below it
 

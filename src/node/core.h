@@ -280,7 +280,6 @@ private:
     void take(const Happening& happening);
     void take_bytes(Client& client, Bytes bytes);
     size_t take_frames(Client& client, Bytes bytes);
-    static std::string_view path_of(Bytes body);
     static size_t look_ahead(Tree::Ahead& ahead, Bytes frames);
     bool may_take(const Client& client) const;
     size_t expected_bytes(const Client& client, int32_t op, Bytes body) const;
@@ -459,6 +458,7 @@ private:
 
     bool snapshot_running_ = false;
     bool snapshot_due_ = false;
+    bool pages_split_ = false;         // by what was written while it ran
     uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
     uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
     uint64_t snapshot_started_us_ = 0;

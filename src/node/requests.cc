@@ -153,13 +153,6 @@ void Core::wait(Client& client) {
     waiting_.push_back(client.id);
 }
 
-// The path that a body begins with, or none: most do.
-std::string_view Core::path_of(Bytes body) {
-    Reader in(body);
-    std::string_view path = as_text(in.bytes(in.u32()));
-    return in.ok() && path.starts_with('/') ? path : std::string_view();
-}
-
 // Brings near what the next reads are about. Returns how many bytes they are.
 size_t Core::look_ahead(Tree::Ahead& ahead, Bytes frames) {
     ahead.clear();

@@ -37,19 +37,23 @@ public:
     // Brings the slot's memory near before `find` asks for it.
     void prefetch(uint64_t hash) const { slots_.prefetch(static_cast<uint32_t>(hash)); }
 
-    // A number that may be the one, for it has the tag of the hash. 0: there is surely none.
-    uint32_t guess(uint64_t hash) const {
-        uint32_t tag = static_cast<uint32_t>(hash);
-        const Slot* slot = slots_.find(tag, [=](const Slot& at) { return at.tag == tag; });
-        return slot == nullptr ? 0 : slot->number;
-    }
+    // A number that may be the one: its slot has the tag. 0: there is surely none, or the slot
+    // is too far to be worth it.
+    uint32_t guess(uint64_t hash) const { return slots_.guess(static_cast<uint32_t>(hash)).number; }
 
     // Requires: the key is not in the index.
     void insert(uint64_t hash, uint32_t number) {
         slots_.insert({.tag = static_cast<uint32_t>(hash), .number = number});
     }
 
-    // See HashTable::reserve.
+    // In which of `parts` equal parts of the table it belongs: who inserts very many goes through
+    // the memory in order.
+    static uint32_t part_of(uint64_t hash, uint32_t parts) {
+        return static_cast<uint32_t>(uint64_t{static_cast<uint32_t>(hash)} * parts >> 32);
+    }
+
+    // Makes room for so many in all, so that none of them makes the table grow. Takes long: before
+    // anybody waits.
     void reserve(uint32_t count) { slots_.reserve(count); }
 
     // Requires: it is there.
@@ -59,6 +63,8 @@ public:
         ASSERT(slot != nullptr);
         slots_.erase(slot);
     }
+
+    bool join_next(size_t& at) const { return slots_.join_next(at); }
 
     uint32_t count() const { return slots_.count(); }
     uint64_t bytes() const { return slots_.bytes(); }

@@ -19,7 +19,24 @@ uint32_t size_of(Bytes data) {
 }
 size_t bytes_of(uint32_t data_size) { return data_size == null_data ? 0 : data_size; }
 
+// At the beginning of a znode's block, before name and data.
+struct BlockHead {
+    uint32_t data_size;
+    uint32_t watchers;
+};
+constexpr size_t name_at = sizeof(BlockHead);
+
+uint32_t data_size_of(const Znode& znode) {
+    uint32_t size;
+    memcpy(&size, znode.bytes, sizeof size);
+    return size;
+}
+
 size_t name_size_of(const Znode& znode) { return uint32_t{znode.name_size}; }
+
+size_t block_size_of(const Znode& znode) {
+    return name_at + name_size_of(znode) + bytes_of(data_size_of(znode));
+}
 
 // Java's int arithmetic, which every client sees.
 int32_t wrapping_add(int32_t a, int32_t b) {
@@ -75,14 +92,18 @@ int64_t Tree::pzxid(ZnodeId id) const {
 
 std::string_view Tree::name(ZnodeId id) const {
     const Znode& znode = znodes_[id];
-    return {reinterpret_cast<const char*>(znode.bytes), name_size_of(znode)};
+    return {reinterpret_cast<const char*>(znode.bytes + name_at), name_size_of(znode)};
+}
+
+uint32_t& Tree::watchers(ZnodeId id) {
+    return reinterpret_cast<BlockHead*>(znodes_[id].bytes)->watchers;
 }
 
 Bytes Tree::data(ZnodeId id) const {
     const Znode& znode = znodes_[id];
-    uint32_t size = znode.data_size;
+    uint32_t size = data_size_of(znode);
     if (size == null_data) return {};
-    return {znode.bytes + name_size_of(znode), size};
+    return {znode.bytes + name_at + name_size_of(znode), size};
 }
 
 bool Tree::is_at(ZnodeId id, std::string_view path) const {
@@ -114,10 +135,7 @@ void Tree::Ahead::fetch() {
     ZnodeId found[most];
     for (size_t i = 0; i < count_; ++i) {
         found[i] = tree_.index_.guess(keys_[i].hash);
-        if (found[i] == 0) continue;
-        const Znode* znode = &tree_.znodes_[found[i]];
-        __builtin_prefetch(znode);
-        __builtin_prefetch(znode + 1);  // its end lies in the next line
+        if (found[i] != 0) __builtin_prefetch(&tree_.znodes_[found[i]]);
     }
     constexpr size_t line = 64;
     for (size_t i = 0; i < count_; ++i) {
@@ -141,7 +159,7 @@ Stat Tree::stat(ZnodeId id) const {
                                  -static_cast<int32_t>(more.child_count)),
         .aversion = more.aversion,
         .ephemeral_owner = znode.kind == ZnodeKind::ephemeral ? more.owner : 0,
-        .data_length = static_cast<int32_t>(bytes_of(znode.data_size)),
+        .data_length = static_cast<int32_t>(bytes_of(data_size_of(znode))),
         .num_children = static_cast<int32_t>(more.child_count),
         .pzxid = pzxid(id),
     };
@@ -180,7 +198,7 @@ uint64_t Tree::stat_term(uint64_t hash, ZnodeId id) const {
 }
 
 uint64_t Tree::data_term(uint64_t hash, ZnodeId id) const {
-    uint64_t kept = znodes_[id].data_size == null_data ? 2 : 3;
+    uint64_t kept = data_size_of(znodes_[id]) == null_data ? 2 : 3;
     return hash64(data(id), hash ^ kept);
 }
 
@@ -196,15 +214,16 @@ void Tree::drop_terms(uint64_t hash, ZnodeId id) {
     digest_ -= stat_term(hash, id) + data_term(hash, id) + acl_term(hash, id);
 }
 
-void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data) {
-    uint8_t* bytes = heap_.allocate(name.size() + data.size());
-    if (!name.empty()) memcpy(bytes, name.data(), name.size());
-    if (!data.empty()) memcpy(bytes + name.size(), data.data(), data.size());
+void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data, uint32_t watchers) {
+    ASSERT(name.size() < (1u << 30));
+    uint8_t* bytes = heap_.allocate(name_at + name.size() + data.size());
+    BlockHead head{.data_size = size_of(data), .watchers = watchers};
+    memcpy(bytes, &head, sizeof head);
+    if (!name.empty()) memcpy(bytes + name_at, name.data(), name.size());
+    if (!data.empty()) memcpy(bytes + name_at + name.size(), data.data(), data.size());
     Znode& znode = znodes_[id];
     znode.bytes = bytes;
-    ASSERT(name.size() < 1u << 30);
-    znode.name_size = name.size() & ((1u << 30) - 1);
-    znode.data_size = size_of(data);
+    znode.name_size = static_cast<uint32_t>(name.size()) & ((1u << 30) - 1);
 }
 
 void Tree::adopt(ZnodeId parent, ZnodeId child) {
@@ -328,7 +347,7 @@ void Tree::sweep() {
 }
 
 void Tree::release_bytes(const Znode& znode) {
-    heap_.release(znode.bytes, znode.name_size + bytes_of(znode.data_size));
+    heap_.release(znode.bytes, block_size_of(znode));
 }
 
 // Each change packs for a few others, so that the time it takes is as bounded as they are.
@@ -337,8 +356,9 @@ void Tree::pack_some() {
     for (uint32_t i = 0; i < looks_per_sweep; ++i) {
         if (++packing_ >= znodes_.end()) packing_ = 1;
         Znode& znode = znodes_[packing_];
-        size_t size = znode.name_size + bytes_of(znode.data_size);
-        if (znode.bytes == nullptr || !heap_.misplaced(znode.bytes, size)) continue;
+        if (znode.bytes == nullptr) continue;
+        size_t size = block_size_of(znode);
+        if (!heap_.misplaced(znode.bytes, size)) continue;
         uint8_t* bytes = heap_.allocate(size);
         memcpy(bytes, znode.bytes, size);
         heap_.release(znode.bytes, size);
@@ -348,7 +368,7 @@ void Tree::pack_some() {
 
 void Tree::free_znode(ZnodeId id) {
     Znode& znode = znodes_[id];
-    ASSERT(znode.watchers == 0);
+    ASSERT(watchers(id) == 0);
     acls_.drop_user(znode.acl);
     release_bytes(znode);
     if (znode.extra != 0) {
@@ -386,16 +406,18 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
                           .path_size = 0});
     digest_ -= data_term(key.hash, id);
     data_bytes_ += data.size();
-    data_bytes_ -= bytes_of(znode.data_size);
-    size_t size = name_size_of(znode) + data.size();
-    size_t size_before = name_size_of(znode) + bytes_of(znode.data_size);
-    if (!undoing_ && (size == size_before || Heap::same_class(size, size_before))) {
-        if (!data.empty()) memcpy(znode.bytes + name_size_of(znode), data.data(), data.size());
-        znode.data_size = size_of(data);
+    data_bytes_ -= bytes_of(data_size_of(znode));
+    size_t before = block_size_of(znode);
+    size_t after = name_at + name_size_of(znode) + data.size();
+    if (!undoing_ && (before == after || Heap::same_class(before, after))) {
+        uint8_t* at = znode.bytes + name_at + name_size_of(znode);
+        if (!data.empty()) memcpy(at, data.data(), data.size());
+        uint32_t data_size = size_of(data);
+        memcpy(znode.bytes, &data_size, sizeof data_size);
     } else {
-        const Znode before = znode;
-        set_bytes(id, name(id), data);
-        if (!undoing_) release_bytes(before);
+        const Znode old = znode;
+        set_bytes(id, name(id), data, watchers(id));
+        if (!undoing_) release_bytes(old);
     }
     digest_ += data_term(key.hash, id);
 }
@@ -452,7 +474,7 @@ void Tree::take_back(const Undo& undo) {
         delist(undo.list, undo.id);
         family.cversion = undo.cversion;
         family.pzxid = undo.pzxid;
-        data_bytes_ -= undo.path_size + bytes_of(znode.data_size);
+        data_bytes_ -= undo.path_size + bytes_of(data_size_of(znode));
         if (znode.kind == ZnodeKind::ephemeral) --ephemeral_count_;
         free_znode(undo.id);
         break;
@@ -462,15 +484,14 @@ void Tree::take_back(const Undo& undo) {
         adopt(znode.parent, undo.id);
         enlist(undo.list, undo.id);
         need_extra(znode.parent).pzxid = undo.pzxid;
-        data_bytes_ += undo.path_size + bytes_of(znode.data_size);
+        data_bytes_ += undo.path_size + bytes_of(data_size_of(znode));
         if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
         break;
     case Undo::Kind::data:
-        data_bytes_ += bytes_of(undo.before.data_size);
-        data_bytes_ -= bytes_of(znode.data_size);
+        data_bytes_ += bytes_of(data_size_of(undo.before));
+        data_bytes_ -= bytes_of(data_size_of(znode));
         release_bytes(znode);
         znode.bytes = undo.before.bytes;
-        znode.data_size = undo.before.data_size;
         znode.mzxid = undo.before.mzxid;
         znode.mtime = undo.before.mtime;
         znode.version = undo.before.version;
@@ -481,6 +502,17 @@ void Tree::take_back(const Undo& undo) {
         need_extra(undo.id).aversion = undo.aversion;
         break;
     }
+}
+
+bool Tree::join_pages(uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+        if (!znodes_.join_next(joined_znodes_)) continue;
+        if (!index_.join_next(joined_index_)) continue;
+        if (!heap_.join_next(joined_chunk_)) continue;
+        joined_znodes_ = joined_index_ = 0;
+        return true;
+    }
+    return false;
 }
 
 Tree::Sizes Tree::sizes() const {
@@ -495,27 +527,23 @@ ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
                       ZnodeList* list) {
     uint64_t parent_hash = parent == 0 ? 0 : hash_path(split_path(path).parent);
     if (parent != 0) digest_ -= stat_term(parent_hash, parent);
-    ZnodeId id = 0;
-    bool good = put_back(hash_path(path), path.size(), parent, saved, list, id);
+    ZnodeId id = put_back(hash_path(path), path.size(), parent, saved, list);
+    bool good = place();
     ASSERT(good);
     if (parent != 0) digest_ += stat_term(parent_hash, parent);
     complete(hash_path(path), id);
     return id;
 }
 
-bool Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
-                    ZnodeList* list, ZnodeId& id) {
+ZnodeId Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
+                       ZnodeList* list) {
+    ZnodeId id = root;
     if (parent == 0) {
         drop_terms(hash, root);
         release_bytes(znodes_[root]);
-        id = root;
     } else {
-        auto twin = [&](ZnodeId other) {
-            return znodes_[other].parent == parent && name(other) == saved.name;
-        };
-        if (index_.find(hash, twin) != 0) return false;
         id = znodes_.allocate();
-        index_.insert(hash, id);
+        unplaced_.push_back({hash, id});
     }
     uint32_t keeps_extra = znodes_[id].extra;
     Znode& znode = znodes_[id];
@@ -539,6 +567,30 @@ bool Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved
     }
     data_bytes_ += saved.data.size();
     if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
+    return id;
+}
+
+// A table of a hundred megabytes is many times slower to write to at random than from one end to
+// the other.
+bool Tree::place() {
+    constexpr uint32_t parts = 1024;
+    uint32_t begin[parts + 1] = {};
+    for (const Unplaced& one : unplaced_) ++begin[Index::part_of(one.hash, parts) + 1];
+    for (uint32_t part = 1; part < parts; ++part) begin[part] += begin[part - 1];
+    in_order_.resize(unplaced_.size());
+    for (const Unplaced& one : unplaced_)
+        in_order_[begin[Index::part_of(one.hash, parts)]++] = one;
+    unplaced_.clear();
+    constexpr size_t ahead = 16;
+    for (size_t i = 0; i < in_order_.size(); ++i) {
+        if (i + ahead < in_order_.size()) index_.prefetch(in_order_[i + ahead].hash);
+        auto [hash, id] = in_order_[i];
+        auto twin = [&, id = id](ZnodeId other) {
+            return znodes_[other].parent == znodes_[id].parent && name(other) == name(id);
+        };
+        if (index_.find(hash, twin) != 0) return false;
+        index_.insert(hash, id);
+    }
     return true;
 }
 

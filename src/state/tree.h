@@ -4,15 +4,15 @@
 // over all of them: count, bytes, digest. Knows nothing of sessions' ends, watches, versions asked
 // for or permissions; whoever calls has checked.
 //
-//     path --xxh3--> index --> Znode 72 bytes ---> name, data  (one block of a Heap)
+//     path --xxh3--> index --> Znode 64 bytes ---> 8 bytes, name, data  (one block of the heap)
 //                                |  parent
 //                                `-> Extra 56 bytes, only where there is something to say:
 //                                    children, raw cversion, pzxid, aversion, owner or ttl
 //
 // One hash of the whole path finds a znode; that it is the right one is proved by comparing names
-// up to the root. A znode's children are an array of numbers; each child knows its place in it, and
-// a removed one's place is taken by the last. So their order depends on history alone, which is the
-// same on every node.
+// up to the root. A Znode is one line of the processor's cache. Its children are an array of
+// numbers; each child knows its place in it, and a removed one's place is taken by the last. So
+// their order depends on history alone, which is the same on every node.
 //
 // The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data
 // and access list, both keyed by its path. It does not depend on the layout.
@@ -43,18 +43,16 @@ struct Znode {
     int64_t mzxid;
     int64_t ctime;
     int64_t mtime;
-    uint8_t* bytes;      // name, then data
+    uint8_t* bytes;      // size of the data, watchers, name, data; see BlockHead in tree.cc
     ZnodeId parent;      // the root's is 0
     uint32_t place;      // in the parent's children
     uint32_t extra;      // 0: none
     AclId acl;
     int32_t version;
-    uint32_t data_size;  // null_data: there is none, which is not the same as empty
     uint32_t name_size : 30;
     ZnodeKind kind : 2;
-    uint32_t watchers;   // for Watches alone, and no part of the state
 };
-static_assert(sizeof(Znode) == 72);
+static_assert(sizeof(Znode) == 64);
 
 // As a size: there is none, which is not the same as empty.
 inline constexpr uint32_t null_data = ~0u;
@@ -136,7 +134,8 @@ public:
     };
 
     const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
-    uint32_t& watchers(ZnodeId id) { return znodes_[id].watchers; }
+    // For Watches alone, and no part of the state. Good until the znode's data change.
+    uint32_t& watchers(ZnodeId id);
     std::string_view name(ZnodeId id) const;
     Bytes data(ZnodeId id) const;  // data() is nullptr for null data
     uint32_t child_count(ZnodeId id) const { return extra(id).child_count; }
@@ -174,6 +173,10 @@ public:
     // Is the znode the one at this path? Works for removed ones until they are swept.
     bool is_at(ZnodeId id, std::string_view path) const;
 
+    // Beside a forked child, writes split the huge pages that make a fork quick. Joins so many of
+    // them again, some of a millisecond each; true: once round.
+    bool join_pages(uint32_t count);
+
     void begin_undo();
     void commit_undo();
     void undo();
@@ -203,13 +206,14 @@ public:
     ZnodeId restore(std::string_view path, ZnodeId parent, const Saved& saved, ZnodeList* list);
 
     // The same in steps, for millions of them: who puts them back keeps the hashes of their paths,
-    // looks ahead, and says of each when it has all its children, for only then it counts in the
-    // digest. False: the parent has such a child.
+    // says of each when it has all its children, for only then it counts in the digest, and after
+    // some thousands has them placed in the index, in the order of its memory. `place` says false
+    // if a parent has two children of one name.
     void expect(uint32_t count) { index_.reserve(count); }
     uint64_t hash_path(std::string_view path) const;
-    void prefetch(uint64_t hash) const { index_.prefetch(hash); }
-    bool put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
-                  ZnodeList* list, ZnodeId& id);
+    ZnodeId put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
+                     ZnodeList* list);
+    bool place();
     void complete(uint64_t hash, ZnodeId id) { add_terms(hash, id); }
 
     // Walks all znodes, parents before children, without allocating. `depth` follows: + 1 into
@@ -237,7 +241,7 @@ private:
     uint64_t acl_term(uint64_t hash, ZnodeId id) const;
     void add_terms(uint64_t hash, ZnodeId id);
     void drop_terms(uint64_t hash, ZnodeId id);
-    void set_bytes(ZnodeId id, std::string_view name, Bytes data);
+    void set_bytes(ZnodeId id, std::string_view name, Bytes data, uint32_t watchers = 0);
     void adopt(ZnodeId parent, ZnodeId child);
     void disown(ZnodeId parent, ZnodeId child);
     void enlist(ZnodeList* list, ZnodeId id);
@@ -254,6 +258,9 @@ private:
     Index index_;
     Heap heap_;  // names and data
     ZnodeId packing_ = 0;  // the last one that `pack_some` looked at
+    size_t joined_znodes_ = 0;  // bytes that `join_pages` did this round
+    size_t joined_index_ = 0;
+    const void* joined_chunk_ = nullptr;
     uint64_t data_bytes_ = 0;
     uint32_t apart_ = 1;  // the first that `take_apart` did not free
     uint64_t digest_ = 0;
@@ -262,6 +269,12 @@ private:
     uint64_t digest_before_ = 0;
     std::vector<Undo> undos_;
     std::vector<ZnodeId> removed_;  // since the last sweep
+    struct Unplaced {
+        uint64_t hash;
+        ZnodeId id;
+    };
+    std::vector<Unplaced> unplaced_;  // put back, but not in the index yet
+    std::vector<Unplaced> in_order_;
 };
 
 }  // namespace zk

@@ -13,7 +13,7 @@
 // its client, to forget a client quickly. A path has a key: the znode's number, or that of a text
 // where there is no znode. A key's watchers hang on one word:
 //
-//     key --> Znode::watchers or Text::watchers
+//     key --> Tree::watchers or Text::watchers
 //               0                       nobody
 //               client << 4 | modes     one watch, the usual case, needs nothing more
 //               group << 4              --> Group of two to four such words, 16 bytes, or of

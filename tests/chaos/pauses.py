@@ -25,7 +25,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from crash import CREATE, EPHEMERAL, GET, Connection, frame, text  # noqa: E402
 
-CHILDREN, MULTI = 8, 14
+CHILDREN, MULTI, COUNT = 8, 14, 104
 SESSION_MS = 4000
 EPOLL_WAIT = ("232", "281") if os.uname().machine == "x86_64" else ("22",)
 SCENES = ("tree", "snapshot", "log", "ephemerals", "clients", "children")
@@ -227,6 +227,7 @@ class Trial:
         self.scene(f"{self.arguments.children} children of one znode are made",
                    lambda: self.bear(keeper))
         self.scene("they are listed", lambda: self.list(keeper))
+        self.scene("they are counted", lambda: burst(keeper, [(COUNT, text(b"/c"))]) and None)
         self.scene("they are deleted", lambda: self.empty(keeper))
         keeper.close()
 
