@@ -259,16 +259,22 @@ def patient_load(crowd, where, workload, shape):
 def one_load(crowd, where, workload, shape):
     connections, depth, count = SHAPES[shape]
     roles, at = crowd.by_role(), placed(crowd, where)
-    # Each connection also costs the making and ending of a session: two writes.
-    count = max(int(count * crowd.options.share), 30 * connections * len(at), 2000)
+    connections *= len(at)
+    count = max(int(count * crowd.options.share), 30 * connections, 2000)
     count *= 3 if workload == "get" else 1
     leader = roles["leader"][0]
     below = crowd.new_place(leader) if workload == "create" else ""
     yard = crowd.options.yardstick.measure(shape)
+    # Making and ending sessions are writes, too: a run of one get each tells what they cost.
+    empty = {member: -cpu_seconds(member) for member in crowd.members}
+    crowd.bench(at, "-c", connections, "-n", connections, "-w", "get")
     before = counters(crowd, leader)
-    result = crowd.bench(at, "-c", connections * len(at), "-d", depth, "-n", count, "-w",
+    result = crowd.bench(at, "-c", connections, "-d", depth, "-n", count, "-w",
                          workload, below=below)[0]
     after = counters(crowd, leader)
+    for member in crowd.members:
+        empty[member] += before["cpu"][member]
+        after["cpu"][member] -= empty[member]
     count = result["operations"]
     told = dict(yard=yard, rate=result["operations_per_second"],
                 p50=result["latency_ms"]["p50"] / 1e3, log=log_bytes(before["log"], after["log"]) / count)
@@ -284,11 +290,11 @@ def one_load(crowd, where, workload, shape):
         # One that has all clients differs from the others.
         rest = [member for member in members if where in ("all", "leader") or member not in at]
         if rest:
-            told["cpu_" + role] = each("cpu", rest) / count
+            told["cpu_" + role] = each("cpu", rest) / (count - connections)
             told["turns_" + role] = each("turns", rest) / count
             told["share_" + role] = each("asked", rest) / asked
     if where not in ("all", "leader"):
-        told["cpu_own"] = each("cpu", at) / count
+        told["cpu_own"] = each("cpu", at) / (count - connections)
         told["turns_own"] = each("turns", at) / count
     return told
 
