@@ -190,7 +190,7 @@ class Model:
         read = self.read_between if mixed else self.read[shape]
         for role, (parts, cpu) in point.rows().items():
             share = point.of.get("share_" + role, 0)
-            if share < 0.01 or cpu <= 0:
+            if share < 0.01:
                 continue
             cost = self.cost["set " + shape]
             yield point, role, (1 - writes) * read * share + writes * sum(
