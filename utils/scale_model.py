@@ -71,29 +71,27 @@ def solve(matrix, right):
     return [rows[i][size] / rows[i][i] for i in range(size)]
 
 
-def fit(points, names=CONSTANTS):
+def fit(rows, names):
     """The constants with the least squares of relative errors; what would be negative is 0."""
-    rows = [row for point in points for row in point.rows().values()]
     weighed = [[parts.get(name, 0) / cpu for name in names] for parts, cpu in rows]
     size = range(len(names))
     matrix = [[sum(row[i] * row[j] for row in weighed) for j in size] for i in size]
     found = dict(zip(names, solve(matrix, [sum(row[i] for row in weighed) for i in size])))
     least = min(found, key=found.get)
     if found[least] < 0:
-        return {**fit(points, [name for name in names if name != least]), least: 0.0}
+        return {**fit(rows, [name for name in names if name != least]), least: 0.0}
     return found
 
 
 class Model:
     def __init__(self, raw):
         self.raw, self.points = raw, points_of(raw)
-        self.cost = {load: fit([point for point in self.points if point.load == load and
-                                point.members in FIT]) for load in WRITES}
+        self.cost = {load: fit([row for point in self.fitted(load)
+                                for row in point.rows().values()], CONSTANTS) for load in WRITES}
         self.read = {shape: self.at("get " + shape, (1, 0), "leader").of["cpu_leader"]
                      for shape in ("64x16", "16x1")}
-        mixed = self.at("mixed 64x16", (1, 0), "leader").of["cpu_leader"]
-        self.read_between = (mixed - MIXED_WRITES * self.cost["set 64x16"]["own"]) / \
-            (1 - MIXED_WRITES)
+        self.among = fit([row for point in self.fitted("mixed 64x16")
+                          for _, *row in self.mixed_rows(point)], ["times", "read"])
         self.bytes = raw["memory"]
         self.idle = {tuple(each["members"]): each for each in raw["idle"]}
         lone, three = (self.idle[members]["quiet"] for members in ((1, 0), (3, 0)))
@@ -104,6 +102,16 @@ class Model:
                  point.where == "leader" and point.load == "set 64x16"]
         self.sent = sends[0]
         self.log = self.at("set 64x16", (1, 0), "leader").of["log"]
+
+    def fitted(self, load):
+        return [point for point in self.points if point.load == load and point.members in FIT]
+
+    def mixed_rows(self, point):
+        """(role, parts, measured): a write in a mixed load costs some times what it does alone."""
+        for role, (parts, cpu) in point.rows().items():
+            alone = sum(self.cost["set 64x16"][name] * n for name, n in parts.items())
+            yield role, dict(times=MIXED_WRITES * alone,
+                             read=(1 - MIXED_WRITES) * point.of.get("share_" + role, 0)), cpu
 
     def at(self, load, members, where):
         return next((point for point in self.points if point.load == load and
@@ -122,8 +130,8 @@ class Model:
         return told
 
     def mixed(self, voters, observers):
-        reads = (1 - MIXED_WRITES) * self.read_between / (voters + observers)
-        return {role: MIXED_WRITES * cpu + reads
+        reads = (1 - MIXED_WRITES) * self.among["read"] / (voters + observers)
+        return {role: MIXED_WRITES * self.among["times"] * cpu + reads
                 for role, cpu in self.write("set 64x16", voters, observers).items()}
 
     # -- what an ensemble carries
@@ -176,22 +184,17 @@ class Model:
     def checks(self):
         """(point, role, predicted CPU an operation, measured), of all that was not fitted."""
         for point in self.points:
-            if point.load in WRITES and point.members in CHECK:
-                cost = self.cost[point.load]
-                for role, (parts, cpu) in point.rows().items():
-                    yield point, role, sum(cost[name] * n for name, n in parts.items()), cpu
-            elif point.load not in WRITES and point.members != (1, 0):
-                yield from self.check_reads(point)
-
-    def check_reads(self, point):
-        """The writes of a mixed load cost what they do alone; its reads are where clients are."""
-        mixed, shape = point.load.startswith("mixed"), point.load.split()[1]
-        writes = MIXED_WRITES if mixed else 0
-        read = self.read_between if mixed else self.read[shape]
-        for role, (parts, cpu) in point.rows().items():
-            share = point.of.get("share_" + role, 0)
-            if share < 0.01:
-                continue
-            cost = self.cost["set " + shape]
-            yield point, role, (1 - writes) * read * share + writes * sum(
-                cost[name] * n for name, n in parts.items()), cpu
+            if point.load.startswith("mixed"):
+                if point.members in CHECK:
+                    for role, parts, cpu in self.mixed_rows(point):
+                        yield point, role, sum(self.among[name] * n
+                                               for name, n in parts.items()), cpu
+            elif point.load in WRITES:
+                if point.members in CHECK:
+                    cost = self.cost[point.load]
+                    for role, (parts, cpu) in point.rows().items():
+                        yield point, role, sum(cost[name] * n for name, n in parts.items()), cpu
+            elif point.members != (1, 0):
+                read = self.read[point.load.split()[1]]
+                for role, (_, cpu) in point.rows().items():
+                    yield point, role, read * point.of["share_" + role], cpu
