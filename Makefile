@@ -73,6 +73,8 @@ sim_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/sim/*.cc)) $(pure)
 explore_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/explore/*.cc)) \
                    $(call objects,base quorum)
 
+memory_objects := $(BUILD)/utils/memory.o $(pure) $(call objects,edge)
+
 # One short line a file, in colour where somebody looks at it. V=1: the commands themselves.
 quiet := $(if $(V),,@)
 ifneq ($(and $(MAKE_TERMOUT),$(filter-out dumb,$(TERM)),$(if $(NO_COLOR),,yes)),)
@@ -117,6 +119,10 @@ $(BUILD)/explore: $(explore_objects)
 	$(call say,LD)
 	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
 
+$(BUILD)/memory: $(memory_objects)
+	$(call say,LD)
+	$(quiet)$(CXX) $(sanitize) -o $@ $^ $(libs_zkd)
+
 # What the compiler is told counts as a source too: other flags, other objects.
 $(BUILD)/flags: always
 	@mkdir -p $(@D)
@@ -142,6 +148,10 @@ $(BUILD)/tests/%.o: tests/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(quiet)$(CXX) $(test_flags) -c -o $@ $<
+$(BUILD)/utils/%.o: utils/%.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(quiet)$(CXX) $(common) -c -o $@ $<
 $(BUILD)/unit_main.o:
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -150,7 +160,8 @@ $(BUILD)/unit_main.o:
 
 -include $(zkd_objects:.o=.d) $(cli_objects:.o=.d) $(bench_objects:.o=.d) $(unit_objects:.o=.d) \
          $(tools_objects:.o=.d) \
-         $(sim_objects:.o=.d) $(explore_objects:.o=.d) $(BUILD)/utils/null_server.d
+         $(sim_objects:.o=.d) $(explore_objects:.o=.d) $(memory_objects:.o=.d) \
+         $(BUILD)/utils/null_server.d
 
 # --- tests -------------------------------------------------------------------------------------------
 

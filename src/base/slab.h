@@ -7,6 +7,9 @@
 //     chunk 0: | - | 1 | 2 | ... | 4095 |     chunk 1: | 4096 | ...
 //
 // A free record holds the number of the next free one in its first bytes.
+//
+// Some chunks are mapped together, so that a large slab may lie in huge pages, all but the first of
+// these runs. What is not in use yet takes no memory: nothing was written there.
 
 #pragma once
 
@@ -17,6 +20,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/pages.h"
 
 namespace zk {
 
@@ -29,7 +33,8 @@ public:
     Slab(const Slab&) = delete;
     Slab& operator=(const Slab&) = delete;
     ~Slab() {
-        for (T* chunk : chunks_) free(chunk);
+        for (size_t i = 0; i < chunks_.size(); i += chunks_together)
+            release_zeroed(chunks_[i], run_bytes);
     }
 
     // A zeroed record.
@@ -59,18 +64,36 @@ public:
     T& operator[](uint32_t id) { return at(id); }
     const T& operator[](uint32_t id) const { return at(id); }
 
+    // Joins the huge page at byte `at` of all, if that part is in use (pages.h), and sets `at`
+    // behind it; true: there are no more.
+    bool join_next(size_t& at) const {
+        // The first run is in small pages, and the last one is not full yet.
+        if (at < run_bytes) at = run_bytes;
+        size_t run = at / run_bytes;
+        if (run_bytes < aligned_from || (run + 1) * chunks_together >= chunks_.size()) return true;
+        at = run * run_bytes + join_huge(chunks_[run * chunks_together], run_bytes, at % run_bytes);
+        return false;
+    }
+
     uint32_t count() const { return count_; }
     uint32_t end() const { return next_; }  // all numbers ever given out are below it
 
 private:
     static constexpr uint32_t chunk_size = 1u << chunk_bits;
+    static constexpr size_t aligned_from = 2 * 1024 * 1024;
+    static constexpr size_t chunks_together = chunk_bits < 12 ? 1 : 64;
+    static constexpr size_t run_bytes = sizeof(T) * chunk_size * chunks_together;
 
     void add_chunk() {
         ASSERT(chunks_.size() < (1ull << (32 - chunk_bits)));
-        void* chunk = nullptr;
-        int failed = posix_memalign(&chunk, 64, sizeof(T) * chunk_size);
-        ASSERT(failed == 0);
-        chunks_.push_back(static_cast<T*>(chunk));
+        if (chunks_.size() % chunks_together != 0) {
+            chunks_.push_back(chunks_.back() + chunk_size);
+            return;
+        }
+        void* run = run_bytes < aligned_from ? allocate_zeroed(run_bytes)
+                                             : allocate_aligned(run_bytes);
+        if (run_bytes >= aligned_from && !chunks_.empty()) advise_huge(run, run_bytes, true);
+        chunks_.push_back(static_cast<T*>(run));
     }
 
     std::vector<T*> chunks_;

@@ -11,6 +11,7 @@ namespace zk {
 namespace {
 
 constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten times a second
+constexpr uint32_t joins_per_tick = 4;           // of huge pages that a snapshot's time split
 constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
 constexpr uint32_t forgets_per_turn = 20'000;    // watches of clients that left
 constexpr uint32_t forgets_per_close = 64;       // as long as a close takes
@@ -374,6 +375,7 @@ void Core::clocks() {
     expire_local();
     reap();
     maybe_snapshot();
+    if (pages_split_ && !snapshot_running_) pages_split_ = !state_->tree.join_pages(joins_per_tick);
     if (config_.purge_interval_ms > 0 && now_us_ >= next_purge_us_) purge();
 }
 
@@ -604,6 +606,7 @@ void Core::take_snapshot_if_due() {
 
 void Core::snapshot_done(const Result<void>& result) {
     snapshot_running_ = false;
+    pages_split_ = true;
     snapshot_job_.reset();
     if (!result) {
         ++metrics_.snapshot_errors;

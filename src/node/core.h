@@ -18,7 +18,7 @@
 // The turn, in order: disk work that is done, what peers sent, newly committed entries, what
 // clients sent, clocks, what peers are to be told, the log's next batch, and last the flush: one
 // call to Io for each client with something to get. (The order of design.md section 3, begun at its
-// step 2: a request that came in waits for no turn.)
+// step 2: a request that came in waits for no turn.) What it may cost: README.md here.
 //
 // Invariants: a queue of a client has a write or a sync at its front, or is empty, between turns; a
 // write in it was proposed or forwarded under the present leader and is not applied yet, in the
@@ -458,6 +458,7 @@ private:
 
     bool snapshot_running_ = false;
     bool snapshot_due_ = false;
+    bool pages_split_ = false;         // by what was written while it ran
     uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
     uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
     uint64_t snapshot_started_us_ = 0;

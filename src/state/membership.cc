@@ -317,6 +317,7 @@ Applied State::run_membership(const Entry& entry, Buffer& reply) {
     ZnodeId id = tree.find(config_path);
     if (id == 0) return {};
     changes.push_back({.type = EventType::data_changed,
+                       .id = id,
                        .path = config_path,
                        .acl = tree[id].acl,
                        .parent_acl = 0});

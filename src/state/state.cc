@@ -96,6 +96,7 @@ void State::remove_znode(const PathKey& key, const PathKey& above, ZnodeId id, i
     const Znode& znode = tree[id];
     if (id == reap_at_) reap_at_ = tree.next_in_list(id);
     changes.push_back({.type = EventType::deleted,
+                       .id = id,
                        .path = key.path,
                        .acl = znode.acl,
                        .parent_acl = tree[znode.parent].acl});
@@ -218,13 +219,13 @@ void State::fire() {
     for (const Change& change : changes) {
         switch (change.type) {
         case EventType::created:
-            watches.created(change.path, change.acl, change.parent_acl, events_);
+            watches.created(change.path, change.id, change.acl, change.parent_acl, events_);
             break;
         case EventType::deleted:
-            watches.deleted(change.path, change.acl, change.parent_acl, events_);
+            watches.deleted(change.path, change.id, change.acl, change.parent_acl, events_);
             break;
         case EventType::data_changed:
-            watches.data_changed(change.path, change.acl, events_);
+            watches.data_changed(change.path, change.id, change.acl, events_);
             break;
         case EventType::children_changed:
         case EventType::none: break;

@@ -113,6 +113,7 @@ public:
     // Changes of the entry at hand, whose watches fire once it has succeeded.
     struct Change {
         EventType type;
+        ZnodeId id;
         std::string_view path;  // in the entry, or kept by keep()
         AclId acl;
         AclId parent_acl;

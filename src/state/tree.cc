@@ -19,8 +19,12 @@ uint32_t size_of(Bytes data) {
 }
 size_t bytes_of(uint32_t data_size) { return data_size == null_data ? 0 : data_size; }
 
-// The bytes of a znode: size of the data, name, data.
-constexpr size_t name_at = sizeof(uint32_t);
+// At the beginning of a znode's block, before name and data.
+struct BlockHead {
+    uint32_t data_size;
+    uint32_t watchers;
+};
+constexpr size_t name_at = sizeof(BlockHead);
 
 uint32_t data_size_of(const Znode& znode) {
     uint32_t size;
@@ -29,6 +33,10 @@ uint32_t data_size_of(const Znode& znode) {
 }
 
 size_t name_size_of(const Znode& znode) { return uint32_t{znode.name_size}; }
+
+size_t block_size_of(const Znode& znode) {
+    return name_at + name_size_of(znode) + bytes_of(data_size_of(znode));
+}
 
 // Java's int arithmetic, which every client sees.
 int32_t wrapping_add(int32_t a, int32_t b) {
@@ -53,7 +61,7 @@ bool Tree::take_apart(uint32_t count) {
     uint32_t end = apart_ + std::min(count, znodes_.end() - apart_);
     for (; apart_ < end; ++apart_) {
         // A freed record holds the next free number where czxid is, and no bytes: see free_znode.
-        free(znodes_[apart_].bytes);
+        if (znodes_[apart_].bytes != nullptr) release_bytes(znodes_[apart_]);
         if (znodes_[apart_].extra != 0) free(extras_[znodes_[apart_].extra].children);
     }
     return apart_ == znodes_.end();
@@ -85,6 +93,10 @@ int64_t Tree::pzxid(ZnodeId id) const {
 std::string_view Tree::name(ZnodeId id) const {
     const Znode& znode = znodes_[id];
     return {reinterpret_cast<const char*>(znode.bytes + name_at), name_size_of(znode)};
+}
+
+uint32_t& Tree::watchers(ZnodeId id) {
+    return reinterpret_cast<BlockHead*>(znodes_[id].bytes)->watchers;
 }
 
 Bytes Tree::data(ZnodeId id) const {
@@ -202,12 +214,11 @@ void Tree::drop_terms(uint64_t hash, ZnodeId id) {
     digest_ -= stat_term(hash, id) + data_term(hash, id) + acl_term(hash, id);
 }
 
-void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data) {
+void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data, uint32_t watchers) {
     ASSERT(name.size() < (1u << 30));
-    auto* bytes = static_cast<uint8_t*>(malloc(name_at + name.size() + data.size()));
-    ASSERT(bytes != nullptr);
-    uint32_t data_size = size_of(data);
-    memcpy(bytes, &data_size, sizeof data_size);
+    uint8_t* bytes = heap_.allocate(name_at + name.size() + data.size());
+    BlockHead head{.data_size = size_of(data), .watchers = watchers};
+    memcpy(bytes, &head, sizeof head);
     if (!name.empty()) memcpy(bytes + name_at, name.data(), name.size());
     if (!data.empty()) memcpy(bytes + name_at + name.size(), data.data(), data.size());
     Znode& znode = znodes_[id];
@@ -219,7 +230,7 @@ void Tree::adopt(ZnodeId parent, ZnodeId child) {
     Extra& family = need_extra(parent);
     if (family.child_count == family.child_capacity) {
         ASSERT(family.child_count < (1u << 31));
-        uint32_t capacity = family.child_capacity < 2 ? 2 : family.child_capacity * 2;
+        uint32_t capacity = family.child_capacity + family.child_capacity / 2 + 2;
         // Large arrays are moved by the kernel without copying (mremap).
         auto* children =
             static_cast<ZnodeId*>(realloc(family.children, capacity * sizeof(ZnodeId)));
@@ -332,12 +343,34 @@ void Tree::remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t 
 void Tree::sweep() {
     for (ZnodeId id : removed_) free_znode(id);
     removed_.clear();
+    if (heap_.scattered()) pack_some();
+}
+
+void Tree::release_bytes(const Znode& znode) {
+    heap_.release(znode.bytes, block_size_of(znode));
+}
+
+// Each change packs for a few others, so that the time it takes is as bounded as they are.
+void Tree::pack_some() {
+    constexpr uint32_t looks_per_sweep = 16;
+    for (uint32_t i = 0; i < looks_per_sweep; ++i) {
+        if (++packing_ >= znodes_.end()) packing_ = 1;
+        Znode& znode = znodes_[packing_];
+        if (znode.bytes == nullptr) continue;
+        size_t size = block_size_of(znode);
+        if (!heap_.misplaced(znode.bytes, size)) continue;
+        uint8_t* bytes = heap_.allocate(size);
+        memcpy(bytes, znode.bytes, size);
+        heap_.release(znode.bytes, size);
+        znode.bytes = bytes;
+    }
 }
 
 void Tree::free_znode(ZnodeId id) {
     Znode& znode = znodes_[id];
+    ASSERT(watchers(id) == 0);
     acls_.drop_user(znode.acl);
-    free(znode.bytes);
+    release_bytes(znode);
     if (znode.extra != 0) {
         free(extras_[znode.extra].children);
         extras_.release(znode.extra);
@@ -374,13 +407,17 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
     digest_ -= data_term(key.hash, id);
     data_bytes_ += data.size();
     data_bytes_ -= bytes_of(data_size_of(znode));
-    if (!undoing_ && size_of(data) == data_size_of(znode)) {
+    size_t before = block_size_of(znode);
+    size_t after = name_at + name_size_of(znode) + data.size();
+    if (!undoing_ && (before == after || Heap::same_class(before, after))) {
         uint8_t* at = znode.bytes + name_at + name_size_of(znode);
         if (!data.empty()) memcpy(at, data.data(), data.size());
+        uint32_t data_size = size_of(data);
+        memcpy(znode.bytes, &data_size, sizeof data_size);
     } else {
-        uint8_t* before = znode.bytes;
-        set_bytes(id, name(id), data);
-        if (!undoing_) free(before);
+        const Znode old = znode;
+        set_bytes(id, name(id), data, watchers(id));
+        if (!undoing_) release_bytes(old);
     }
     digest_ += data_term(key.hash, id);
 }
@@ -411,7 +448,7 @@ void Tree::commit_undo() {
         switch (undo.kind) {
         case Undo::Kind::create: break;
         case Undo::Kind::remove: removed_.push_back(undo.id); break;
-        case Undo::Kind::data: free(undo.before.bytes); break;
+        case Undo::Kind::data: release_bytes(undo.before); break;
         case Undo::Kind::acl: acls_.drop_user(undo.before.acl); break;
         }
     }
@@ -453,7 +490,7 @@ void Tree::take_back(const Undo& undo) {
     case Undo::Kind::data:
         data_bytes_ += bytes_of(data_size_of(undo.before));
         data_bytes_ -= bytes_of(data_size_of(znode));
-        free(znode.bytes);
+        release_bytes(znode);
         znode.bytes = undo.before.bytes;
         znode.mzxid = undo.before.mzxid;
         znode.mtime = undo.before.mtime;
@@ -465,6 +502,25 @@ void Tree::take_back(const Undo& undo) {
         need_extra(undo.id).aversion = undo.aversion;
         break;
     }
+}
+
+bool Tree::join_pages(uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+        if (!znodes_.join_next(joined_znodes_)) continue;
+        if (!index_.join_next(joined_index_)) continue;
+        if (!heap_.join_next(joined_chunk_)) continue;
+        joined_znodes_ = joined_index_ = 0;
+        return true;
+    }
+    return false;
+}
+
+Tree::Sizes Tree::sizes() const {
+    return {.znodes = uint64_t{znodes_.end()} * sizeof(Znode) +
+                      uint64_t{extras_.end()} * sizeof(Extra),
+            .index = index_.bytes(),
+            .blocks = heap_.used_bytes(),
+            .idle = heap_.idle_bytes()};
 }
 
 ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
@@ -484,7 +540,7 @@ ZnodeId Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Sa
     ZnodeId id = root;
     if (parent == 0) {
         drop_terms(hash, root);
-        free(znodes_[root].bytes);
+        release_bytes(znodes_[root]);
     } else {
         id = znodes_.allocate();
         unplaced_.push_back({hash, id});

@@ -4,7 +4,7 @@
 // over all of them: count, bytes, digest. Knows nothing of sessions' ends, watches, versions asked
 // for or permissions; whoever calls has checked.
 //
-//     path --xxh3--> index --> Znode 64 bytes ---> size of the data, name, data  (one allocation)
+//     path --xxh3--> index --> Znode 64 bytes ---> 8 bytes, name, data  (one block of the heap)
 //                                |  parent
 //                                `-> Extra 56 bytes, only where there is something to say:
 //                                    children, raw cversion, pzxid, aversion, owner or ttl
@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/heap.h"
 #include "base/slab.h"
 #include "state/acl.h"
 #include "state/index.h"
@@ -42,7 +43,7 @@ struct Znode {
     int64_t mzxid;
     int64_t ctime;
     int64_t mtime;
-    uint8_t* bytes;      // u32 size of the data, name, data; see Tree::name and Tree::data
+    uint8_t* bytes;      // size of the data, watchers, name, data; see BlockHead in tree.cc
     ZnodeId parent;      // the root's is 0
     uint32_t place;      // in the parent's children
     uint32_t extra;      // 0: none
@@ -133,6 +134,8 @@ public:
     };
 
     const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
+    // For Watches alone, and no part of the state. Good until the znode's data change.
+    uint32_t& watchers(ZnodeId id);
     std::string_view name(ZnodeId id) const;
     Bytes data(ZnodeId id) const;  // data() is nullptr for null data
     uint32_t child_count(ZnodeId id) const { return extra(id).child_count; }
@@ -163,10 +166,16 @@ public:
     void replace_data(const PathKey& key, ZnodeId id, Bytes data);
     void set_acl(const PathKey& key, ZnodeId id, AclId acl);  // takes over a use
 
+    // Frees the numbers of those removed. Moves some names and data, too, so that all stay close
+    // together: views of them are good until then.
     void sweep();
 
     // Is the znode the one at this path? Works for removed ones until they are swept.
     bool is_at(ZnodeId id, std::string_view path) const;
+
+    // Beside a forked child, writes split the huge pages that make a fork quick. Joins so many of
+    // them again, some of a millisecond each; true: once round.
+    bool join_pages(uint32_t count);
 
     void begin_undo();
     void commit_undo();
@@ -175,6 +184,14 @@ public:
     uint32_t count() const { return index_.count(); }
     uint64_t data_bytes() const { return data_bytes_; }  // of all paths and all data
     uint32_t ephemeral_count() const { return ephemeral_count_; }
+    // What it takes, by kind.
+    struct Sizes {
+        uint64_t znodes;  // of both kinds of records, free ones too
+        uint64_t index;
+        uint64_t blocks;  // names and data, rounded up
+        uint64_t idle;    // between the blocks
+    };
+    Sizes sizes() const;
     uint64_t digest() const { return digest_; }
     uint32_t descendants(ZnodeId id) const;
 
@@ -224,12 +241,14 @@ private:
     uint64_t acl_term(uint64_t hash, ZnodeId id) const;
     void add_terms(uint64_t hash, ZnodeId id);
     void drop_terms(uint64_t hash, ZnodeId id);
-    void set_bytes(ZnodeId id, std::string_view name, Bytes data);
+    void set_bytes(ZnodeId id, std::string_view name, Bytes data, uint32_t watchers = 0);
     void adopt(ZnodeId parent, ZnodeId child);
     void disown(ZnodeId parent, ZnodeId child);
     void enlist(ZnodeList* list, ZnodeId id);
     void delist(ZnodeList* list, ZnodeId id);
     void free_znode(ZnodeId id);
+    void release_bytes(const Znode& znode);
+    void pack_some();
     void take_back(const Undo& undo);
 
     uint64_t seed_;
@@ -237,6 +256,11 @@ private:
     Slab<Znode> znodes_;
     Slab<Extra> extras_;
     Index index_;
+    Heap heap_;  // names and data
+    ZnodeId packing_ = 0;  // the last one that `pack_some` looked at
+    size_t joined_znodes_ = 0;  // bytes that `join_pages` did this round
+    size_t joined_index_ = 0;
+    const void* joined_chunk_ = nullptr;
     uint64_t data_bytes_ = 0;
     uint32_t apart_ = 1;  // the first that `take_apart` did not free
     uint64_t digest_ = 0;

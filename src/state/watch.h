@@ -9,16 +9,22 @@
 //     addWatch            persistent (both tables), or      /  child table: child, persistent
 //                         recursive (data table only)
 //
-// A path with watches has a key; the key of a znode that exists holds the znode's number instead
-// of the text, which is what makes a million watches small:
+// A watch is written down twice, four bytes each: where its path is, to find whom to tell, and with
+// its client, to forget a client quickly. A path has a key: the znode's number, or that of a text
+// where there is no znode. A key's watchers hang on one word:
 //
-//     index --hash--> Key 16 bytes --> Watch 28 bytes --> Watch ...   (of this key)
-//                                      and doubly linked per client, to forget a client quickly
+//     key --> Tree::watchers or Text::watchers
+//               0                       nobody
+//               client << 4 | modes     one watch, the usual case, needs nothing more
+//               group << 4              --> Group of two to four such words, 16 bytes, or of
+//                                           many: a hash table of them
+//     client --> Owner --> a hash table of keys
 //
 // The path "" is the root to reads, but a watch on it is a watch on nothing, as in ZooKeeper.
 //
-// Invariant: a key has at least one watch; a path has at most one key; a key with a number names a
-// znode that exists or was not swept yet (`deleted` turns the number into text before that).
+// Invariant: a watch is in both places or in neither; a text has at least one watch, and its path
+// no znode: `created` and `deleted` move the watches, so each change must be told, in order, before
+// Tree::sweep frees the numbers.
 
 #pragma once
 
@@ -26,6 +32,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/hash_table.h"
 #include "base/io.h"
 #include "base/slab.h"
 #include "state/acl.h"
@@ -56,7 +63,7 @@ struct Event {
 
 class Watches {
 public:
-    Watches(uint64_t seed, const Tree& tree) : seed_(seed), tree_(tree) {}
+    Watches(uint64_t seed, Tree& tree) : seed_(seed), tree_(tree) {}
     ~Watches();
     Watches(const Watches&) = delete;
     Watches& operator=(const Watches&) = delete;
@@ -69,11 +76,13 @@ public:
     // no events meanwhile that it could still see.
     bool forget(ClientId client, uint32_t most);
 
-    // A change was made: adds to `out` whom to tell, in ZooKeeper's order, and takes away what was
-    // one-shot. To be called before Tree::sweep: a removed znode's number must not be in use again.
-    void created(std::string_view path, AclId acl, AclId parent_acl, std::vector<Event>& out);
-    void deleted(std::string_view path, AclId acl, AclId parent_acl, std::vector<Event>& out);
-    void data_changed(std::string_view path, AclId acl, std::vector<Event>& out);
+    // A change was made to znode `id`, which is or was at `path`: adds to `out` whom to tell, in
+    // ZooKeeper's order, and takes away what was one-shot.
+    void created(std::string_view path, ZnodeId id, AclId acl, AclId parent_acl,
+                 std::vector<Event>& out);
+    void deleted(std::string_view path, ZnodeId id, AclId acl, AclId parent_acl,
+                 std::vector<Event>& out);
+    void data_changed(std::string_view path, ZnodeId id, AclId acl, std::vector<Event>& out);
 
     // For the operators' eyes. A watch of both tables counts twice in `count`, once in
     // `data_count`.
@@ -87,59 +96,85 @@ public:
         const;
 
 private:
-    // A path, behind it; and what Key has no room for.
-    struct Text {
-        uint32_t data_count;
-        uint32_t size;
+    using KeyId = uint32_t;  // a znode's number, or is_text | a text's number; 0: none
+    static constexpr KeyId is_text = 1u << 31;
 
-        std::string_view path() const { return {reinterpret_cast<const char*>(this + 1), size}; }
+    struct Word {
+        uint32_t bits = 0;  // client << 4 | modes; no modes: see above
+
+        ClientId client() const { return bits >> 4; }
+        uint8_t modes() const { return bits & 15; }
+        uint32_t hash() const { return spread(client()); }
+        bool free() const { return bits == 0; }
     };
     struct Key {
-        union {
-            Text* text;           // the path if znode is 0, else
-            uint32_t data_count;  // how many of its watches are of the data table
-        };
-        ZnodeId znode;
-        uint32_t first;  // its watches
+        KeyId id = 0;
+
+        uint32_t hash() const { return spread(id); }
+        bool free() const { return id == 0; }
     };
-    struct Watch {
-        uint32_t key;
-        ClientId client;
-        uint32_t key_prev;
-        uint32_t key_next;
-        uint32_t client_prev;
-        uint32_t client_next;
-        uint8_t modes;
+    using Crowd = HashTable<Word>;
+    using Group = union {
+        uint32_t few[4];  // words, those in use first
+        struct {
+            uint32_t none;  // 0: the others of this struct count
+            uint32_t crowd;
+            uint32_t data_count;  // of its watches, those of the data table
+        } many;
+    };
+    struct Text {
+        char* path;
+        uint32_t path_size;
+        uint32_t watchers;
     };
     struct Owner {
-        uint32_t first = 0;
-        uint32_t data_count = 0;
-        uint32_t told = 0;  // the last round that told this client something
+        HashTable<Key> keys;
+        uint32_t data_count;
+        uint32_t told;  // the last round that told this client something
+
+        void drop(KeyId key);
     };
 
+    static uint32_t spread(uint32_t number);
     uint64_t hash_of(std::string_view path) const;
-    uint32_t find_key(std::string_view path) const;
-    uint32_t find_watch(uint32_t key, ClientId client) const;
-    void set_modes(uint32_t watch, uint8_t modes);
-    void drop(uint32_t watch);
-    void drop_key(uint32_t key);
-    static Text* make_text(std::string_view path, uint32_t data_count);
-    uint32_t& data_count(Key& key) {
-        return key.znode != 0 ? key.data_count : key.text->data_count;
-    }
-    std::string key_path(uint32_t key) const;
-    void fire(std::string_view path, EventType type, AclId acl, uint8_t table,
-              std::vector<Event>& out);
-    void fire_recursive(std::string_view path, EventType type, AclId acl,
-                        std::vector<Event>& out);
+    Owner* find_owner(ClientId client) const;
+    Owner& need_owner(ClientId client);
+    KeyId find_key(std::string_view path) const;
+    KeyId find_text(std::string_view path) const;
+    KeyId make_text(std::string_view path);
+    void drop_text(KeyId key);
+    uint32_t& watchers(KeyId key);
+    uint32_t watchers(KeyId key) const { return const_cast<Watches*>(this)->watchers(key); }
+    std::string key_path(KeyId key) const;
+
+    uint8_t modes_at(uint32_t watchers, ClientId client) const;
+    uint32_t data_count_at(uint32_t watchers) const;
+    template <typename What>
+    void each(uint32_t watchers, What what) const;
+    void put(uint32_t& watchers, ClientId client, uint8_t before, uint8_t modes);
+    void put_few(uint32_t& watchers, Word word, uint8_t before);
+    void put_many(uint32_t& watchers, Word word, uint8_t before);
+    void make_many(Group& group);
+
+    void set_modes(KeyId key, ClientId client, uint8_t before, uint8_t modes);
+    void change(KeyId key, Owner& owner, ClientId client, uint8_t before, uint8_t modes);
+    void move(KeyId from, KeyId to);
+    void tell(ClientId client, const Event& event, std::vector<Event>& out);
+    void fire(KeyId key, const Event& event, uint8_t table, std::vector<Event>& out);
+    void fire_recursive(ZnodeId id, const Event& event, std::vector<Event>& out);
+    void children_changed(ZnodeId id, std::string_view path, AclId parent_acl,
+                          std::vector<Event>& out);
 
     uint64_t seed_;
-    const Tree& tree_;
+    Tree& tree_;
     uint32_t round_ = 0;  // one event about one path; nobody is told twice in it
-    Slab<Key> keys_;
-    Slab<Watch> watches_;
-    std::vector<Owner> owners_;  // by client
-    Index index_;
+    Slab<Group> groups_;
+    Slab<Crowd, 8> crowds_;
+    Slab<Text> texts_;
+    Index text_index_;
+    std::vector<Owner*> owners_;  // by client / owners_together
+    std::vector<Word> spent_;     // of `fire`
+    uint64_t crowd_bytes_ = 0;
     uint32_t path_count_ = 0;
     uint32_t client_count_ = 0;
     uint64_t data_count_ = 0;

@@ -144,8 +144,11 @@ Err write_create(Write& call, Reader& body) {
                                     .list = state.list_of(plan.kind, plan.owner),
                                     .zxid = static_cast<int64_t>(call.entry.zxid),
                                     .time_ms = call.entry.time_ms});
-    state.changes.push_back(
-        {.type = EventType::created, .path = path, .acl = acl, .parent_acl = parent_acl});
+    state.changes.push_back({.type = EventType::created,
+                             .id = id,
+                             .path = path,
+                             .acl = acl,
+                             .parent_acl = parent_acl});
     state.quotas.created(path, asked.data.size());
     write_text(call.reply, path);
     call.result = create_result(call.op, asked.flags);
@@ -189,6 +192,7 @@ Err write_set_data(Write& call, Reader& body) {
     state.tree.set_data(key, id, asked.data, static_cast<int64_t>(call.entry.zxid),
                         call.entry.time_ms);
     state.changes.push_back({.type = EventType::data_changed,
+                             .id = id,
                              .path = asked.path,
                              .acl = state.tree[id].acl,
                              .parent_acl = 0});

@@ -1,0 +1,268 @@
+// heap.cc -- see heap.h.
+
+#include "base/heap.h"
+
+#include <sys/mman.h>
+
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/log.h"
+#include "base/pages.h"
+
+namespace zk {
+
+namespace {
+
+constexpr size_t chunk_bytes = 2 * 1024 * 1024;
+constexpr size_t class_max = 8192;
+constexpr size_t notes_bytes = 2048;  // of a chunk, at its beginning
+constexpr uint32_t kept_min = 8;
+constexpr uint32_t huge_from = 8;  // chunks
+
+}  // namespace
+
+// The classes up to 128 bytes, 8 bytes apart; then eight to each doubling.
+uint32_t Heap::class_of(size_t size) {
+    if (size <= 128) return size == 0 ? 0 : static_cast<uint32_t>((size - 1) / 8);
+    uint32_t bits = static_cast<uint32_t>(std::bit_width(size - 1)) - 1;
+    uint32_t part = static_cast<uint32_t>((size - 1) >> (bits - 3)) & 7;
+    return 16 + (bits - 7) * 8 + part;
+}
+
+uint32_t Heap::block_bytes(uint32_t number) {
+    if (number < 16) return (number + 1) * 8;
+    uint32_t bits = (number - 16) / 8 + 7;
+    return (1u << bits) + ((number - 16) % 8 + 1) * (1u << (bits - 3));
+}
+
+Heap::Chunk* Heap::chunk_of(const void* at) {
+    return reinterpret_cast<Chunk*>(reinterpret_cast<uintptr_t>(at) & ~(chunk_bytes - 1));
+}
+
+Heap::Span* Heap::span_of(const void* at) {
+    Chunk* chunk = chunk_of(at);
+    return &chunk->spans[(reinterpret_cast<uintptr_t>(at) & (chunk_bytes - 1)) / span_bytes];
+}
+
+// The first span has the notes in front of it.
+uint8_t* Heap::blocks_of(Span* span) {
+    Chunk* chunk = chunk_of(span);
+    size_t number = static_cast<size_t>(span - chunk->spans);
+    return reinterpret_cast<uint8_t*>(chunk) + (number == 0 ? notes_bytes : number * span_bytes);
+}
+
+uint32_t Heap::capacity(Span* span) {
+    bool first = span == chunk_of(span)->spans;
+    return static_cast<uint32_t>(span_bytes - (first ? notes_bytes : 0)) /
+           block_bytes(span->class_of);
+}
+
+uint32_t Heap::used_spans(const Chunk& chunk) {
+    return spans_per_chunk - static_cast<uint32_t>(std::popcount(chunk.free_spans));
+}
+
+bool Heap::same_class(size_t one, size_t other) {
+    return one <= class_max && other <= class_max && class_of(one) == class_of(other);
+}
+
+Heap::~Heap() {
+    for (Chunk* chunk : chunks_) {
+        while (chunk != nullptr) {
+            Chunk* next = chunk->next;
+            release_zeroed(chunk, chunk_bytes);
+            chunk = next;
+        }
+    }
+}
+
+uint8_t* Heap::allocate(size_t size) {
+    if (size > class_max) {
+        auto* block = static_cast<uint8_t*>(malloc(size));
+        ASSERT(block != nullptr);
+        return block;
+    }
+    uint32_t number = class_of(size);
+    Class& its = classes_[number];
+    Span* span = nullptr;
+    for (uint32_t fill = fills; span == nullptr && fill-- > 0;) span = its.by_fill[fill];
+    if (span == nullptr) span = take_span(number);
+    uint32_t bytes = block_bytes(number);
+    uint8_t* block = blocks_of(span);
+    if (span->free != 0) {
+        block += uint32_t{span->free - 1u} * bytes;
+        memcpy(&span->free, block, sizeof span->free);
+    } else {
+        block += uint32_t{span->fresh} * bytes;
+        ++span->fresh;
+    }
+    ++span->used;
+    file(span);
+    --its.free_blocks;
+    ++its.used_blocks;
+    used_ += bytes;
+    idle_ -= bytes;
+    return block;
+}
+
+void Heap::release(uint8_t* block, size_t size) {
+    if (size > class_max) {
+        free(block);
+        return;
+    }
+    uint32_t number = class_of(size);
+    Span* span = span_of(block);
+    ASSERT(span->class_of == number);
+    ASSERT(span->used > 0);
+    uint32_t bytes = block_bytes(number);
+    memcpy(block, &span->free, sizeof span->free);
+    span->free = static_cast<uint16_t>(static_cast<uint32_t>(block - blocks_of(span)) / bytes + 1);
+    --span->used;
+    ++classes_[number].free_blocks;
+    --classes_[number].used_blocks;
+    used_ -= bytes;
+    idle_ += bytes;
+    if (span->used == 0)
+        drop_span(span);
+    else
+        file(span);
+}
+
+// Not in the span that is filled next, and there is room for it elsewhere.
+bool Heap::misplaced(const uint8_t* block, size_t size) const {
+    if (size > class_max) return false;
+    const Class& its = classes_[class_of(size)];
+    Span* span = span_of(block);
+    uint64_t may_be_free = capacity(span) + its.used_blocks / 32;
+    if (span->fill == fills || its.free_blocks < may_be_free) return false;
+    for (uint32_t fill = fills; fill-- > 0;)
+        if (its.by_fill[fill] != nullptr) return its.by_fill[fill] != span;
+    return false;
+}
+
+// Into the list of its fill, if it is not there.
+void Heap::file(Span* span) {
+    uint32_t room = capacity(span);
+    auto fill = static_cast<uint16_t>(uint32_t{span->used} * fills / room);
+    if (fill == span->fill) return;
+    unfile(span);
+    span->fill = fill;
+    if (fill == fills) return;
+    Span*& head = classes_[span->class_of].by_fill[fill];
+    span->prev = nullptr;
+    span->next = head;
+    if (head != nullptr) head->prev = span;
+    head = span;
+}
+
+void Heap::unfile(Span* span) {
+    if (span->fill >= fills) return;
+    if (span->next != nullptr) span->next->prev = span->prev;
+    if (span->prev != nullptr)
+        span->prev->next = span->next;
+    else
+        classes_[span->class_of].by_fill[span->fill] = span->next;
+    span->fill = fills;
+}
+
+// From the chunk that has the fewest left, so that others may become empty.
+Heap::Span* Heap::take_span(uint32_t number) {
+    Chunk* chunk = nullptr;
+    for (uint32_t used = spans_per_chunk; chunk == nullptr && used-- > 0;) chunk = chunks_[used];
+    if (chunk == nullptr) {
+        add_chunk();
+        chunk = chunks_[0];
+    }
+    unlink(chunk);
+    uint32_t kept = chunk->free_spans & ~chunk->clean_spans;
+    int place = std::countr_zero(kept != 0 ? kept : chunk->free_spans);
+    if (kept != 0) --kept_spans_;
+    chunk->free_spans &= ~(1u << place);
+    chunk->clean_spans &= ~(1u << place);
+    if (chunk->clean_spans == 0 && chunk_count_ > huge_from) advise(chunk, true);
+    link(chunk);
+    Span* span = &chunk->spans[place];
+    ++used_spans_;
+    *span = {.prev = nullptr, .next = nullptr, .class_of = static_cast<uint16_t>(number),
+             .used = 0, .fresh = 0, .free = 0, .fill = fills};
+    file(span);
+    uint32_t blocks = capacity(span);
+    classes_[number].free_blocks += blocks;
+    idle_ += uint64_t{blocks} * block_bytes(number);
+    return span;
+}
+
+void Heap::drop_span(Span* span) {
+    unfile(span);
+    uint32_t blocks = capacity(span);
+    classes_[span->class_of].free_blocks -= blocks;
+    idle_ -= uint64_t{blocks} * block_bytes(span->class_of);
+    --used_spans_;
+    Chunk* chunk = chunk_of(span);
+    size_t place = static_cast<size_t>(span - chunk->spans);
+    unlink(chunk);
+    chunk->free_spans |= 1u << place;
+    if (place != 0 && kept_spans_ >= kept_min + used_spans_ / 64) {
+        // The kernel would fill the hole again to make the chunk one huge page.
+        advise(chunk, false);
+        discard_zeroed(chunk, chunk_bytes, place * span_bytes, (place + 1) * span_bytes);
+        chunk->clean_spans |= 1u << place;
+    } else {
+        ++kept_spans_;
+    }
+    if (chunk->free_spans != ~0u || chunk_count_ == 1) {
+        link(chunk);
+        return;
+    }
+    kept_spans_ -= static_cast<uint32_t>(std::popcount(~chunk->clean_spans));
+    release_zeroed(chunk, chunk_bytes);
+    --chunk_count_;
+}
+
+void Heap::add_chunk() {
+    static_assert(sizeof(Chunk) <= notes_bytes);
+    auto* chunk = static_cast<Chunk*>(allocate_aligned(chunk_bytes));
+    ++chunk_count_;
+    // A small tree stays in small pages, of which it has what it uses. To be said before the first
+    // page is there.
+    bool huge = chunk_count_ > huge_from;
+    if (huge) advise_huge(chunk, chunk_bytes, true);
+    chunk->huge = huge;
+    chunk->free_spans = chunk->clean_spans = ~0u;
+    link(chunk);
+}
+
+void Heap::advise(Chunk* chunk, bool huge) {
+    if (chunk->huge == huge) return;
+    chunk->huge = huge;
+    advise_huge(chunk, chunk_bytes, huge);
+}
+
+bool Heap::join_next(const void*& last) {
+    Chunk* next = nullptr;
+    for (Chunk* list : chunks_)
+        for (Chunk* chunk = list; chunk != nullptr; chunk = chunk->next)
+            if (chunk->huge && chunk > last && (next == nullptr || chunk < next)) next = chunk;
+    last = next;
+    if (next != nullptr) join_huge(next, chunk_bytes, 0);
+    return next == nullptr;
+}
+
+void Heap::link(Chunk* chunk) {
+    Chunk*& head = chunks_[used_spans(*chunk)];
+    chunk->prev = nullptr;
+    chunk->next = head;
+    if (head != nullptr) head->prev = chunk;
+    head = chunk;
+}
+
+void Heap::unlink(Chunk* chunk) {
+    if (chunk->next != nullptr) chunk->next->prev = chunk->prev;
+    if (chunk->prev != nullptr)
+        chunk->prev->next = chunk->next;
+    else
+        chunks_[used_spans(*chunk)] = chunk->next;
+}
+
+}  // namespace zk

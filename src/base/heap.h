@@ -1,0 +1,105 @@
+// heap.h -- blocks of bytes that may be moved: names and data of znodes.
+//
+// Layer 0. Owns its chunks of 2 MB. A block has no header: whoever has it knows its size, and there
+// is one owner who can be told a new place. So, unlike malloc's, this memory can be packed again
+// when values of one size were replaced by those of another.
+//
+//     chunk 2 MB: | spans' notes | span 64 kB | span 64 kB | ... |     begins at a multiple of 2 MB
+//     span:       | block | block | free | block | ...                 all of one size class
+//
+// Classes are 8 bytes apart up to 128, and an eighth of a power of two above. A block comes from
+// the fullest span of its class that has room; so spans with little in them tend to empty. What
+// does not fit a class is malloc's.
+//
+// To pack: while `scattered`, walk over the owners, a few at a time, and give each block that is
+// `misplaced` a new place. Empty spans go back to the system, but for a few.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace zk {
+
+class Heap {
+public:
+    Heap() = default;
+    Heap(const Heap&) = delete;
+    Heap& operator=(const Heap&) = delete;
+    ~Heap();
+
+    // Never nullptr, whatever the size.
+    uint8_t* allocate(size_t size);
+    void release(uint8_t* block, size_t size);
+
+    // May a block of one size hold as many bytes as the other without another place?
+    static bool same_class(size_t one, size_t other);
+
+    // Is so much idle that packing pays?
+    bool scattered() const { return idle_ > slack + used_ / 32; }
+    // Should this block be moved: allocate another, copy, release this one?
+    bool misplaced(const uint8_t* block, size_t size) const;
+
+    // Joins the huge page (pages.h) behind the one joined last, in order of addresses; true: that
+    // was all. `last` is nullptr at first.
+    bool join_next(const void*& last);
+
+    uint64_t used_bytes() const { return used_; }  // of blocks, each as large as its class
+    uint64_t idle_bytes() const { return idle_; }  // of spans that have at least one block
+
+private:
+    static constexpr size_t slack = 1024 * 1024;
+    static constexpr uint32_t classes = 64;
+    static constexpr uint32_t span_bytes = 64 * 1024;
+    static constexpr uint32_t spans_per_chunk = 32;
+    static constexpr uint32_t fills = 8;  // lists of spans, by how full they are
+
+    struct Span {
+        Span* prev;
+        Span* next;
+        uint16_t class_of;
+        uint16_t used;   // blocks
+        uint16_t fresh;  // blocks from this one on were never in use
+        uint16_t free;   // the first free block below it, + 1; 0: none
+        uint16_t fill;   // the list it is in; fills: it is full and in none
+    };
+    struct Chunk {
+        Chunk* prev;
+        Chunk* next;
+        uint32_t free_spans;   // a bit each
+        uint32_t clean_spans;  // of the free: their pages are not there, never used or given back
+        bool huge;             // the kernel was asked for a huge page
+        Span spans[spans_per_chunk];
+    };
+    struct Class {
+        Span* by_fill[fills];
+        uint64_t free_blocks;  // of spans in use
+        uint64_t used_blocks;
+    };
+
+    static uint32_t class_of(size_t size);
+    static uint32_t block_bytes(uint32_t number);
+    static Chunk* chunk_of(const void* at);
+    static Span* span_of(const void* at);
+    static uint8_t* blocks_of(Span* span);
+    static uint32_t capacity(Span* span);
+    static uint32_t used_spans(const Chunk& chunk);
+    Span* take_span(uint32_t number);
+    void drop_span(Span* span);
+    void add_chunk();
+    static void advise(Chunk* chunk, bool huge);
+    void link(Chunk* chunk);
+    void unlink(Chunk* chunk);
+    void file(Span* span);
+    void unfile(Span* span);
+
+    Class classes_[classes] = {};
+    Chunk* chunks_[spans_per_chunk + 1] = {};  // by how many spans are in use
+    uint32_t chunk_count_ = 0;
+    uint32_t kept_spans_ = 0;  // of the free ones, those not clean
+    uint32_t used_spans_ = 0;
+    uint64_t used_ = 0;
+    uint64_t idle_ = 0;
+};
+
+}  // namespace zk
