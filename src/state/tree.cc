@@ -575,11 +575,11 @@ ZnodeId Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Sa
 bool Tree::place() {
     constexpr uint32_t parts = 1024;
     uint32_t begin[parts + 1] = {};
-    for (const Unplaced& one : unplaced_) ++begin[index_.part_of(one.hash, parts) + 1];
+    for (const Unplaced& one : unplaced_) ++begin[Index::part_of(one.hash, parts) + 1];
     for (uint32_t part = 1; part < parts; ++part) begin[part] += begin[part - 1];
     in_order_.resize(unplaced_.size());
     for (const Unplaced& one : unplaced_)
-        in_order_[begin[index_.part_of(one.hash, parts)]++] = one;
+        in_order_[begin[Index::part_of(one.hash, parts)]++] = one;
     unplaced_.clear();
     constexpr size_t ahead = 16;
     for (size_t i = 0; i < in_order_.size(); ++i) {
