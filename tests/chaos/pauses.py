@@ -52,8 +52,7 @@ class Server:
             began = time.monotonic()
             self.process = subprocess.Popen([self.arguments.zkd, conf], stdout=log, stderr=log)
         try:  # its loop before all other work of this machine, which is not what is measured
-            os.sched_setscheduler(self.process.pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK,
-                                  os.sched_param(1))
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, -20)
         except OSError:
             pass
         while True:
