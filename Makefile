@@ -85,7 +85,7 @@ say = @printf '%s %s\n' $(1) $(notdir $@)
 hint = '%s\n'
 endif
 
-.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile pauses readme bench compare fuzz format lint tidy \
+.PHONY: all test unit sim sim-mutants explore explore-mutants diff interop cli-test recipes crash hostile pauses readme bench compare scale fuzz format lint tidy \
         install uninstall clean help binaries always
 .DEFAULT_GOAL := all
 
@@ -231,6 +231,9 @@ bench: binaries  ## what this machine does, in a minute
 compare: binaries  ## zkd beside ZooKeeper, redis and the limit: FULL=1 all, QUICK=1 small, ONLY=part, README=1
 	@utils/compare $(compared) $(if $(FULL),--full) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
 	    $(if $(README),--readme README.md)
+scale: binaries  ## what ensembles carry as they grow, a model and its checks: QUICK=1 small, README=1
+	@utils/scale $(if $(OUT),--zkd $(where)/zkd --zk-cli $(where)/zk-cli --zk-bench $(where)/zk-bench) \
+	    $(if $(QUICK),--quick) $(if $(README),--readme README.md)
 
 # --- care --------------------------------------------------------------------------------------------
 

@@ -106,13 +106,13 @@ def circumstances(busy):
     return text + "."
 
 
-def write_between_marks(path, text):
+def write_between_marks(path, text, begin=BEGIN, end=END):
     """Replaces what the file has between its two marks; the rest stays."""
     with open(path) as file:
         whole = file.read()
-    if whole.count(BEGIN) != 1 or whole.count(END) != 1 or whole.index(BEGIN) > whole.index(END):
-        sys.exit(f"{path} does not have the marks {BEGIN} and {END} once each, in this order")
-    head, tail = whole[:whole.index(BEGIN)], whole[whole.index(END):]
+    if whole.count(begin) != 1 or whole.count(end) != 1 or whole.index(begin) > whole.index(end):
+        sys.exit(f"{path} does not have the marks {begin} and {end} once each, in this order")
+    head, tail = whole[:whole.index(begin)], whole[whole.index(end):]
     with open(path + ".new", "w") as file:
-        file.write(f"{head}{BEGIN}\n{text}\n{tail}")
+        file.write(f"{head}{begin}\n{text}\n{tail}")
     os.replace(path + ".new", path)

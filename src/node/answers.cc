@@ -10,7 +10,8 @@ namespace zk {
 
 namespace {
 
-// Entries applied in one turn before clients and disk get their share again.
+// Entries applied in one turn, or znodes that they changed, before clients and disk get their share
+// again.
 constexpr uint32_t applies_per_turn = 4096;
 
 }  // namespace
@@ -22,7 +23,7 @@ void Core::apply_committed() {
     // Nothing is appended meanwhile, so what the entries point to stays where it is.
     Entry entries[Tree::Ahead::most];
     Tree::Ahead ahead(state_->tree);
-    while (state_->zxid() < end) {
+    for (size_t changed = 0; state_->zxid() < end && changed < applies_per_turn;) {
         size_t count = std::min<uint64_t>(std::size(entries), end - state_->zxid());
         ahead.clear();
         for (size_t i = 0; i < count; ++i) {
@@ -30,7 +31,10 @@ void Core::apply_committed() {
             ahead.add(path_of(entries[i].body));
         }
         ahead.fetch();
-        for (size_t i = 0; i < count; ++i) apply(entries[i], ahead.key(i));
+        for (size_t i = 0; i < count; ++i) {
+            apply(entries[i], ahead.key(i));
+            changed += state_->changes.size();
+        }
     }
     log_->release(state_->zxid());
 }

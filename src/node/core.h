@@ -18,7 +18,7 @@
 // The turn, in order: disk work that is done, what peers sent, newly committed entries, what
 // clients sent, clocks, what peers are to be told, the log's next batch, and last the flush: one
 // call to Io for each client with something to get. (The order of design.md section 3, begun at its
-// step 2: a request that came in waits for no turn.)
+// step 2: a request that came in waits for no turn.) What it may cost: README.md here.
 //
 // Invariants: a queue of a client has a write or a sync at its front, or is empty, between turns; a
 // write in it was proposed or forwarded under the present leader and is not applied yet, in the
@@ -281,7 +281,6 @@ private:
     void take(const Happening& happening);
     void take_bytes(Client& client, Bytes bytes);
     size_t take_frames(Client& client, Bytes bytes);
-    static std::string_view path_of(Bytes body);
     static size_t look_ahead(Tree::Ahead& ahead, Bytes frames);
     bool may_take(const Client& client) const;
     size_t expected_bytes(const Client& client, int32_t op, Bytes body) const;

@@ -153,14 +153,7 @@ void Core::wait(Client& client) {
     waiting_.push_back(client.id);
 }
 
-// The path that a body begins with, or none: most do.
-std::string_view Core::path_of(Bytes body) {
-    Reader in(body);
-    std::string_view path = as_text(in.bytes(in.u32()));
-    return in.ok() && path.starts_with('/') ? path : std::string_view();
-}
-
-// Brings near what the next requests are about. Returns how many bytes they are.
+// Brings near what the next reads are about. Returns how many bytes they are.
 size_t Core::look_ahead(Tree::Ahead& ahead, Bytes frames) {
     ahead.clear();
     size_t at = 0;
@@ -168,6 +161,8 @@ size_t Core::look_ahead(Tree::Ahead& ahead, Bytes frames) {
         uint32_t length = load_u32(frames.data() + at);
         if (frames.size() - at - 4 < length || length < request_header_size) break;
         Bytes frame = frames.subspan(at + 4, length);
+        const Command* command = find_command(static_cast<int32_t>(load_u32(frame.data() + 4)));
+        if (command == nullptr || command->kind != CommandKind::read) break;
         ahead.add(path_of(frame.subspan(request_header_size)));
         at += 4 + length;
     }
@@ -184,7 +179,7 @@ size_t Core::take_frames(Client& client, Bytes bytes) {
     while (!client.gone && client.stage != Stage::leaving) {
         Bytes rest = bytes.subspan(used);
         if (rest.size() < 4) break;
-        // Where a write is in flight, the reads are for later.
+        // Behind a write reads are for later, and so is it.
         if (used == seen && client.idle()) {
             seen += look_ahead(ahead, rest);
             next = 0;

@@ -92,4 +92,11 @@ inline bool decode(Bytes bytes, Entry& entry) {
     return in.ok();
 }
 
+// The path that a body begins with, or none: most do.
+inline std::string_view path_of(Bytes body) {
+    Reader in(body);
+    std::string_view path = as_text(in.bytes(in.u32()));
+    return in.ok() && path.starts_with('/') ? path : std::string_view();
+}
+
 }  // namespace zk

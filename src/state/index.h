@@ -46,6 +46,12 @@ public:
         slots_.insert({.tag = static_cast<uint32_t>(hash), .number = number});
     }
 
+    // In which of `parts` equal parts of the table it belongs: who inserts very many goes through
+    // the memory in order.
+    static uint32_t part_of(uint64_t hash, uint32_t parts) {
+        return static_cast<uint32_t>(uint64_t{static_cast<uint32_t>(hash)} * parts >> 32);
+    }
+
     // Makes room for so many in all, so that none of them makes the table grow. Takes long: before
     // anybody waits.
     void reserve(uint32_t count) { slots_.reserve(count); }

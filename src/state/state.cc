@@ -32,7 +32,6 @@ enum Section : uint32_t { section_meta = 1, section_acls, section_sessions, sect
 constexpr uint32_t state_format = 3;  // 3: the digest's terms
 
 constexpr uint64_t znode_bytes_min = 54;  // of a record
-constexpr size_t load_ahead = 32;
 
 void save_znode(Buffer& out, const Tree& tree, ZnodeId id, int64_t depth) {
     const Znode& znode = tree[id];
@@ -360,24 +359,14 @@ bool State::load_session(Reader& in) {
     return true;
 }
 
-// Some records are read before the first of them becomes a znode: most of the time it takes is that
-// of the memory where the index has its place.
 bool State::load_znodes(Reader& in, uint64_t& count) {
-    Coming coming[load_ahead];
-    while (in.left() > 0) {
-        size_t read = 0;
-        for (; read < load_ahead && in.left() > 0; ++read)
-            if (!read_znode(in, coming[read])) return false;
-        for (size_t i = 0; i < read; ++i)
-            if (!load_znode(coming[i])) return false;
-        count += read;
-    }
-    return true;
+    for (; in.left() > 0; ++count)
+        if (!load_znode(in)) return false;
+    return tree.place();
 }
 
-bool State::read_znode(Reader& in, Coming& coming) {
-    Tree::Saved& saved = coming.saved;
-    saved = {};
+bool State::load_znode(Reader& in) {
+    Tree::Saved saved{};
     uint32_t depth = in.u32();
     uint8_t kind = in.u8();
     saved.name = read_text(in);
@@ -396,37 +385,28 @@ bool State::read_znode(Reader& in, Coming& coming) {
         saved.extra.cversion = in.i32();
         saved.extra.aversion = in.i32();
     }
-    bool is_root = load_sizes_.empty();
+    bool is_root = load_way_.empty();
     if (!in.ok() || kind > static_cast<uint8_t>(ZnodeKind::ttl) || !acls.has(saved.znode.acl))
         return false;
-    if (depth > load_sizes_.size() || (depth == 0) != is_root || saved.name.empty() != is_root ||
+    if (depth > load_way_.size() || (depth == 0) != is_root || saved.name.empty() != is_root ||
         saved.name.find('/') != saved.name.npos)
         return false;
     bool ephemeral = saved.znode.kind == ZnodeKind::ephemeral;
     if (ephemeral && sessions.find(saved.extra.owner) == 0) return false;
     if (is_root && saved.znode.kind != ZnodeKind::persistent) return false;
+    complete_below(depth);
+    ZnodeId parent = 0;
     if (!is_root) {
-        load_sizes_.resize(depth);
-        load_path_.resize(load_sizes_.back());
+        parent = load_way_.back().id;
+        if (tree[parent].kind == ZnodeKind::ephemeral) return false;
+        load_path_.resize(load_way_.back().path_size);
         load_path_ += '/';
         load_path_ += saved.name;
     }
-    load_sizes_.push_back(load_path_.size());
-    coming.depth = depth;
-    coming.path_size = load_path_.size();
-    coming.hash = tree.hash_path(load_path_);
-    tree.prefetch(coming.hash);
-    return true;
-}
-
-bool State::load_znode(const Coming& coming) {
-    complete_below(coming.depth);
-    ZnodeId parent = load_way_.empty() ? 0 : load_way_.back().id;
-    if (parent != 0 && tree[parent].kind == ZnodeKind::ephemeral) return false;
-    ZnodeList* list = list_of(coming.saved.znode.kind, coming.saved.extra.owner);
-    ZnodeId id = 0;
-    if (!tree.put_back(coming.hash, coming.path_size, parent, coming.saved, list, id)) return false;
-    load_way_.push_back({.id = id, .hash = coming.hash});
+    uint64_t hash = tree.hash_path(load_path_);
+    ZnodeList* list = list_of(saved.znode.kind, saved.extra.owner);
+    ZnodeId id = tree.put_back(hash, load_path_.size(), parent, saved, list);
+    load_way_.push_back({.id = id, .hash = hash, .path_size = load_path_.size()});
     return true;
 }
 
@@ -440,7 +420,6 @@ void State::complete_below(size_t depth) {
 
 Result<void> State::load_end(uint64_t zxid, uint64_t term, uint64_t digest) {
     complete_below(0);
-    load_sizes_.clear();
     load_path_.clear();
     acls.restored();
     quotas.rebuild();

@@ -142,19 +142,11 @@ private:
     Applied run_membership(const Entry& entry, Buffer& reply);
     void show_membership(int64_t zxid, int64_t time_ms);
     void membership_changed();
-    // A record whose znode is not there yet: its place in the index is on its way to the processor.
-    struct Coming {
-        Tree::Saved saved;
-        uint64_t hash;
-        size_t path_size;
-        uint32_t depth;
-    };
     bool load_meta(Reader& in);
     bool load_acl(Reader& in);
     bool load_session(Reader& in);
     bool load_znodes(Reader& in, uint64_t& count);
-    bool read_znode(Reader& in, Coming& coming);
-    bool load_znode(const Coming& coming);
+    bool load_znode(Reader& in);
     void complete_below(size_t depth);
     void restore_special(std::string_view path, ZnodeId parent, AclId acl, int32_t aversion = 0);
 
@@ -172,10 +164,9 @@ private:
     struct Step {
         ZnodeId id;
         uint64_t hash;
+        size_t path_size;
     };
     std::vector<Step> load_way_;
-    // The same of the last znode that was read, which is some records further.
-    std::vector<size_t> load_sizes_;  // of the paths on that way
     std::string load_path_;
     uint64_t load_bytes_ = 0;
 };

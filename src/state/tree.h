@@ -205,13 +205,14 @@ public:
     ZnodeId restore(std::string_view path, ZnodeId parent, const Saved& saved, ZnodeList* list);
 
     // The same in steps, for millions of them: who puts them back keeps the hashes of their paths,
-    // looks ahead, and says of each when it has all its children, for only then it counts in the
-    // digest. False: the parent has such a child.
+    // says of each when it has all its children, for only then it counts in the digest, and after
+    // some thousands has them placed in the index, in the order of its memory. `place` says false
+    // if a parent has two children of one name.
     void expect(uint32_t count) { index_.reserve(count); }
     uint64_t hash_path(std::string_view path) const;
-    void prefetch(uint64_t hash) const { index_.prefetch(hash); }
-    bool put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
-                  ZnodeList* list, ZnodeId& id);
+    ZnodeId put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
+                     ZnodeList* list);
+    bool place();
     void complete(uint64_t hash, ZnodeId id) { add_terms(hash, id); }
 
     // Walks all znodes, parents before children, without allocating. `depth` follows: + 1 into
@@ -264,6 +265,12 @@ private:
     uint64_t digest_before_ = 0;
     std::vector<Undo> undos_;
     std::vector<ZnodeId> removed_;  // since the last sweep
+    struct Unplaced {
+        uint64_t hash;
+        ZnodeId id;
+    };
+    std::vector<Unplaced> unplaced_;  // put back, but not in the index yet
+    std::vector<Unplaced> in_order_;
 };
 
 }  // namespace zk

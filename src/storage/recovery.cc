@@ -143,7 +143,10 @@ Result<void> match(const Found& segment, const Position& snapshot, const Positio
 class Replay {
 public:
     Replay(Recovered& recovered, uint64_t committed)
-        : recovered_(recovered), last_(recovered.snapshot), committed_(committed) {}
+        : recovered_(recovered),
+          last_(recovered.snapshot),
+          committed_(committed),
+          ahead_(recovered.state->tree) {}
 
     bool superseded() const { return superseded_; }
 
@@ -154,13 +157,20 @@ public:
 
 private:
     Result<void> take(const Found& segment, const Entry& entry, uint64_t checksum, Bytes record);
-    void apply(const Entry& entry);
+    void apply(const Entry& entry, const PathKey& known);
+    void apply_waiting();
 
     Recovered& recovered_;
     Position last_;
     uint64_t committed_;
     bool superseded_ = mutated(Mutation::forget_log);
+    Buffer bytes_;  // of the segment
     Buffer reply_;
+    // Some entries together, for the memory that they are about is fetched together. They lie in
+    // bytes_.
+    Tree::Ahead ahead_;
+    Entry waiting_[Tree::Ahead::most];
+    size_t waiting_count_ = 0;
 };
 
 // `last_batch` is filled in if this is the last segment.
@@ -169,19 +179,20 @@ Result<SegmentEnd> Replay::read(Io& io, const Found& segment, const std::optiona
     Result<void> fits =
         match(segment, recovered_.snapshot, segment.header.start, superseded_);
     if (!fits) return fits.error();
-    Buffer bytes;
-    Result<size_t> got = io.read_at(segment.path, 0, {bytes.grow(segment.size), segment.size});
+    bytes_.clear();
+    Result<size_t> got = io.read_at(segment.path, 0, {bytes_.grow(segment.size), segment.size});
     if (!got) return got.error();
-    bytes.truncate(*got);
+    bytes_.truncate(*got);
     auto take_entry = [&](const Entry& entry, uint64_t checksum, Bytes record) {
         return take(segment, entry, checksum, record);
     };
     Result<SegmentEnd> end =
-        read_segment(bytes.bytes(), segment.header, segment.path, until, take_entry);
+        read_segment(bytes_.bytes(), segment.header, segment.path, until, take_entry);
+    apply_waiting();
     if (!end || until) return end;
     last_batch.offset = end->batch_offset;
     last_batch.bytes.append(
-        bytes.bytes().subspan(end->batch_offset, end->offset - end->batch_offset));
+        bytes_.bytes().subspan(end->batch_offset, end->offset - end->batch_offset));
     return end;
 }
 
@@ -203,7 +214,9 @@ Result<void> Replay::take(const Found& segment, const Entry& entry, uint64_t che
         recovered_.terms.push_back({.zxid = entry.zxid, .term = entry.term});
     recovered_.log.bytes += record.size();
     if (entry.zxid <= committed_) {
-        apply(entry);
+        waiting_[waiting_count_++] = entry;
+        ahead_.add(path_of(entry.body));
+        if (waiting_count_ == Tree::Ahead::most) apply_waiting();
     } else {
         std::vector<LogBatch>& tail = recovered_.log.tail;
         if (tail.empty()) recovered_.log.base = last_;
@@ -218,9 +231,16 @@ Result<void> Replay::take(const Found& segment, const Entry& entry, uint64_t che
     return {};
 }
 
-void Replay::apply(const Entry& entry) {
+void Replay::apply_waiting() {
+    ahead_.fetch();
+    for (size_t i = 0; i < waiting_count_; ++i) apply(waiting_[i], ahead_.key(i));
+    ahead_.clear();
+    waiting_count_ = 0;
+}
+
+void Replay::apply(const Entry& entry, const PathKey& known) {
     reply_.clear();
-    recovered_.state->apply(entry, reply_);
+    recovered_.state->apply(entry, reply_, known);
     ++recovered_.entries;
 }
 
@@ -230,7 +250,7 @@ void Replay::commit(uint64_t zxid) {
             Entry entry;
             bool good = decode(batch.bytes_of(at), entry);
             ASSERT(good);
-            apply(entry);
+            apply(entry, {});
         }
     }
     recovered_.log.applied = recovered_.state->zxid();

@@ -251,6 +251,7 @@ void Network::client_vanish(Link& link) {
 size_t Network::send(Link& link, int at, Bytes bytes) {
     End& end = link.ends[at];
     if (!link.peer && at == 1 && on_sent) on_sent(link, bytes);
+    if (link.peer && on_said) on_said(link, at, bytes);
     if (end.reset) return 0;
     end.outbox += as_text(bytes);
     refill(link, at);

@@ -137,6 +137,8 @@ public:
     std::function<void(Link& link)> on_unread;   // what came is lost, as the link breaks
     std::function<void(Link&, Bytes)> on_sent;
     std::function<void(Link&)> on_server_closed;
+    // And of what a machine says to another from that end.
+    std::function<void(const Link& link, int from, Bytes)> on_said;
 
 private:
     struct Host {

@@ -42,11 +42,11 @@ void plan_disk(Plan& plan, Chance& chance) {
     if (chance.percent(15)) plan.log_error_every_us = 4 * second_us;
 }
 
-void plan_shape(Plan& plan, Chance& chance, uint32_t shape) {
+void plan_shape(Plan& plan, Chance& chance, uint32_t voters, uint32_t more) {
     uint64_t roll = chance.below(100);
     plan.voters = roll < 20 ? 1 : roll < 80 ? 3 : 5;
     uint32_t observers = plan.voters == 3 && roll % 5 == 0 ? 1 : 0;
-    if (shape != 0) plan.voters = shape, observers = 0;
+    if (voters != 0) plan.voters = voters, observers = more;
     plan.nodes = plan.voters + observers;
 }
 
@@ -96,6 +96,13 @@ Config config_of(const Plan& plan, uint32_t number) {
 }
 
 bool leave_out(Plan& plan, std::string_view kind) {
+    if (kind == "all") {
+        for (std::string_view each :
+             {"crash", "full", "stall", "wall", "drift", "partition", "slow", "reset", "log",
+              "bulk", "sync", "flip", "wipe", "damage", "reconfig", "move", "noise"})
+            leave_out(plan, each);
+        return true;
+    }
     uint64_t* field = kind == "crash"       ? &plan.crash_every_us
                       : kind == "full"      ? &plan.full_every_us
                       : kind == "stall"     ? &plan.stall_every_us
@@ -120,10 +127,10 @@ bool leave_out(Plan& plan, std::string_view kind) {
     return true;
 }
 
-Plan make_plan(Chance& chance, uint32_t shape) {
+Plan make_plan(Chance& chance, uint32_t voters, uint32_t observers) {
     Plan plan;
     Chance beside = chance.fork();
-    plan_shape(plan, beside, shape);
+    plan_shape(plan, beside, voters, observers);
     plan_server(plan.config, chance);
     plan_disk(plan, chance);
     plan.clients = static_cast<uint32_t>(chance.between(1, 7));

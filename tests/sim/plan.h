@@ -56,9 +56,9 @@ struct Plan {
     uint64_t reconfig_permille = 0;  // of the requests of one client
 };
 
-// `shape`: how many nodes; 0: as chance has it.
-Plan make_plan(Chance& chance, uint32_t shape);
-// Takes one kind of trouble away: "crash", "full", "stall", ... False: there is no such kind.
+// How many nodes; 0 voters: as chance has it.
+Plan make_plan(Chance& chance, uint32_t voters, uint32_t observers = 0);
+// Takes one kind of trouble away: "crash", "full", "stall", ... or all. False: there is no such.
 bool leave_out(Plan& plan, std::string_view kind);
 // What machine `number` is told.
 Config config_of(const Plan& plan, uint32_t number);

@@ -5,7 +5,8 @@
 //     sim --seed K [--verbose]        one world; --verbose prints every step of it
 //
 // With --nodes N all worlds have N voters, whatever the seed says (0, and if not given: as it
-// says).
+// says), and with --observers N as many observers beside them. With --count what the machines of
+// one world say to each other is counted (utils/scale's model; --without all goes with it).
 // With --without KIND they lack one kind of trouble; plan.cc has the kinds.
 // With --stop the first failure ends the run.
 //
@@ -34,6 +35,8 @@ struct Arguments {
     uint64_t first = 1;
     uint64_t seed = 0;
     uint64_t nodes = 0;
+    uint64_t observers = 0;
+    bool count = false;
     std::vector<std::string_view> without = {};
     bool one = false;
     bool stop = false;
@@ -75,7 +78,10 @@ void sink(LogLevel level, std::string_view text) {
     std::string nodes = std::to_string(now.shape.nodes);
     char option[] = "--seed";
     char shape[] = "--nodes";
-    std::vector<char*> arguments = {now.argv[0], option, seed.data(), shape, nodes.data()};
+    std::string observers = std::to_string(now.shape.observers);
+    char more[] = "--observers";
+    std::vector<char*> arguments = {now.argv[0],  option, seed.data(),     shape,
+                                    nodes.data(), more,   observers.data()};
     std::deque<std::string> words;
     for (std::string_view kind : now.shape.without) {
         arguments.push_back(words.emplace_back("--without").data());
@@ -90,6 +96,7 @@ struct Ran {
     uint64_t hash = 0;
     std::string failure;
     std::string description;
+    std::string traffic;
 };
 
 Ran run_world(uint64_t seed, bool words, bool aloud) {
@@ -101,7 +108,8 @@ Ran run_world(uint64_t seed, bool words, bool aloud) {
     world.run();
     if (words && story.failed()) print_failure(seed, story, story.failure());
     now.story = nullptr;
-    return {.hash = story.hash(), .failure = story.failure(), .description = world.describe()};
+    return {.hash = story.hash(), .failure = story.failure(), .description = world.describe(),
+            .traffic = world.traffic()};
 }
 
 // True: it passed.
@@ -166,8 +174,10 @@ bool parse(int argc, char** argv, Arguments& arguments) {
         bool good = word == "--seeds"   ? number(arguments.seeds)
                     : word == "--first" ? number(arguments.first)
                     : word == "--nodes" ? number(arguments.nodes)
+                    : word == "--observers" ? number(arguments.observers)
                     : word == "--without" ? without(arguments, i, argc, argv)
                     : word == "--seed"  ? (arguments.one = true, number(arguments.seed))
+                    : word == "--count" ? (arguments.count = true)
                     : word == "--stop"  ? (arguments.stop = true)
                     : word == "--verbose" ? (arguments.verbose = true)
                                           : false;
@@ -183,15 +193,19 @@ int main(int argc, char** argv) {
     if (!parse(argc, argv, arguments)) {
         fprintf(stderr,
                 "usage: sim [--seeds N] [--first K] | --seed K [--verbose]\n"
-                "       beside that: --nodes N, --without KIND, --stop\n");
+                "       beside that: --nodes N, --observers N, --without KIND, --stop, --count\n");
         return 2;
     }
     now.argv = argv;
-    now.shape = {.nodes = static_cast<uint32_t>(arguments.nodes), .without = arguments.without};
+    now.shape = {.nodes = static_cast<uint32_t>(arguments.nodes),
+                 .observers = static_cast<uint32_t>(arguments.observers),
+                 .count = arguments.count,
+                 .without = arguments.without};
     log_set_sink(sink);
     if (!arguments.one) return run_many(arguments);
     Ran ran = run_world(arguments.seed, true, arguments.verbose);
     bool good = ran.failure.empty();
+    if (arguments.count) printf("%s", ran.traffic.c_str());
     printf("seed %llu: %s\n%d passed, %d failed\n",
            static_cast<unsigned long long>(arguments.seed), ran.description.c_str(), good ? 1 : 0,
            good ? 0 : 1);

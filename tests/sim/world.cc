@@ -11,7 +11,7 @@ namespace zk::sim {
 namespace {
 
 Plan plan_of(Chance& chance, const World::Shape& shape) {
-    Plan plan = make_plan(chance, shape.nodes);
+    Plan plan = make_plan(chance, shape.nodes, shape.observers);
     for (std::string_view kind : shape.without) leave_out(plan, kind);
     return plan;
 }
@@ -40,6 +40,10 @@ World::World(uint64_t seed, const Shape& shape, Story& story)
     network_.on_unread = [this](Link& link) { checker_.unread(link); };
     network_.on_sent = [this](Link& link, Bytes bytes) { checker_.sent(link, bytes); };
     network_.on_server_closed = [this](Link& link) { checker_.server_closed(link); };
+    if (shape.count)
+        network_.on_said = [this](const Link& link, int from, Bytes bytes) {
+            traffic_.sent(link, from, bytes);
+        };
     add_machines();
 }
 
@@ -92,7 +96,7 @@ std::string World::describe() const {
            " answers, " + std::to_string(crashes()) + " crashes, " +
            (losses() > 0 ? std::to_string(losses()) + " disks lost, " : "") +
            std::to_string(agreement_.terms()) + " leaders, " +
-           std::to_string(truth_.last() - truth_.first() + 1) + " entries, " +
+           std::to_string(entries()) + " entries, " +
            std::to_string(queue_.now_us() / 1000) + " ms";
 }
 

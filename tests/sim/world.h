@@ -17,13 +17,16 @@
 #include "checker.h"
 #include "machine.h"
 #include "sim_client.h"
+#include "traffic.h"
 
 namespace zk::sim {
 
 class World {
 public:
     struct Shape {
-        uint32_t nodes = 0;                          // 0: as the seed has it
+        uint32_t nodes = 0;                          // voters; 0: as the seed has it
+        uint32_t observers = 0;                      // beside that many voters
+        bool count = false;                          // what machines say to each other
         std::vector<std::string_view> without = {};  // kinds of trouble; see plan.h
     };
     World(uint64_t seed, const Shape& shape, Story& story);
@@ -32,12 +35,15 @@ public:
     void run();
     uint64_t answers() const { return checker_.answers(); }
     std::string describe() const;
+    // What its machines said to each other, a line a kind of frame.
+    std::string traffic() const { return traffic_.table(entries(), plan_.nodes); }
 
 private:
     // world.cc
     void add_machines();
     uint64_t crashes() const;
     uint64_t losses() const;
+    uint64_t entries() const { return truth_.last() - truth_.first() + 1; }
     uint32_t majority() const { return plan_.voters / 2 + 1; }
     bool on_majority(const Logged& logged) const;
     void note_membership(const Logged& logged);
@@ -91,6 +97,7 @@ private:
     Agreement agreement_;
     Checker checker_;
     Network network_;
+    Traffic traffic_;
     bool faults_ = true;
     struct Electorate {
         uint64_t zxid = 0;  // of the entry that says so; 0: the plan does

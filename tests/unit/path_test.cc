@@ -48,11 +48,22 @@ TEST_CASE("invalid paths are not") {
 
 TEST_CASE("every single byte as a name is judged as the character it is") {
     for (int c = 0; c < 256; ++c) {
-        std::string path = "/x";
-        path += static_cast<char>(c);
         bool good = c >= 0x20 && c < 0x7f && c != '/';
-        CHECK_MESSAGE(valid_path(path) == good, c);
+        // Eight are looked at together, and what is left over one by one.
+        for (size_t at = 1; at < 12; ++at) {
+            std::string name(12, 'x');
+            name[at] = static_cast<char>(c);
+            if (c != '/') CHECK_MESSAGE(valid_path("/" + name) == good, c << " at " << at);
+            CHECK_MESSAGE(valid_name(name) == good, c << " at " << at);
+        }
     }
+}
+
+TEST_CASE("a name is what may stand between two slashes") {
+    for (std::string_view name : {"a", "a b", "...", ".a", "\xe2\x82\xac"})
+        CHECK(valid_name(name));
+    for (std::string_view name : {"", ".", "..", "/", "a/b", "a/", "\xff"})
+        CHECK(!valid_name(name));
 }
 
 TEST_CASE("a path is split at its last slash") {

@@ -180,6 +180,23 @@ TEST_CASE("of several faults of a delete the first in ZooKeeper's order is told"
     CHECK(world.remove("/").err == Err::session_expired);
 }
 
+TEST_CASE("a bad path is refused as such by every write, whatever of it is there") {
+    World world;
+    world.create("/a");
+    for (std::string_view path : {"//a", "//", "/a/", "/a//", "/a//b", "//a/b", "/a/.", "/a/./b",
+                                  "/.", "/a/..", "/\x7f", "/a/\x01"}) {
+        CAPTURE(path);
+        bool parent = world.exists(path.substr(0, path.rfind('/'))).err == Err::ok;
+        CHECK(world.create(path).err == (parent ? Err::bad_arguments : Err::no_node));
+        CHECK(world.set(path, "x").err == Err::bad_arguments);
+        CHECK(world.set_acl(path, open_acl()).err == Err::bad_arguments);
+        CHECK(results_of(world.multi(Multi().check(path))) == Strings{"error -8"});
+    }
+    CHECK(world.set("", "x").err == Err::bad_arguments);
+    CHECK(world.create("/").err == Err::node_exists);
+    CHECK(world.set("/", "x").err == Err::ok);
+}
+
 TEST_CASE("of several faults of a set the first in ZooKeeper's order is told") {
     World world;
     world.create({.path = "/shut", .acls = open_acl(perm::read)});
