@@ -234,7 +234,8 @@ int watch_costs(uint64_t count) {
 }
 
 // A population that changes, and what it would take if nothing lay idle: the records, eight bytes
-// in the index and four in the parent's list for each znode, and names and data to the byte.
+// in the index, eight before the name and four in the parent's list for each znode, and names and
+// data to the byte.
 struct Churn {
     struct Item {
         uint32_t number;
@@ -312,7 +313,7 @@ struct Churn {
     }
     void print(const char* what) {
         uint64_t now = resident() - before;
-        uint64_t live = payload + forest.tree.count() * (sizeof(Znode) + 8 + 4);
+        uint64_t live = payload + forest.tree.count() * (sizeof(Znode) + 8 + 8 + 4);
         Tree::Sizes sizes = forest.tree.sizes();
         printf("%-44s %9" PRIu64 " changes, %8" PRIu32 " znodes, live %7.1f MB, resident %7.1f MB, "
                "idle %5.1f %%\n",

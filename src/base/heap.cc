@@ -200,7 +200,7 @@ void Heap::drop_span(Span* span) {
     size_t place = static_cast<size_t>(span - chunk->spans);
     unlink(chunk);
     chunk->free_spans |= 1u << place;
-    if (place != 0 && kept_spans_ >= kept_min + used_spans_ / 64) {
+    if (place != 0 && kept_spans_ >= kept_min + used_spans_ / 256) {
         discard_zeroed(chunk, chunk_bytes, place * span_bytes, (place + 1) * span_bytes);
         chunk->clean_spans |= 1u << place;
     } else {

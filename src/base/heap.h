@@ -39,7 +39,7 @@ public:
     static bool same_class(size_t one, size_t other);
 
     // Is so much idle that packing pays?
-    bool scattered() const { return idle_ > slack + used_ / 32; }
+    bool scattered() const { return idle_ > slack + used_ / 48; }
     // Should this block be moved: allocate another, copy, release this one?
     bool misplaced(const uint8_t* block, size_t size) const;
 

@@ -6,7 +6,7 @@
 //
 //     path --xxh3--> index --> Znode 64 bytes ---> 8 bytes, name, data  (one block of the heap)
 //                                |  parent
-//                                `-> Extra 56 bytes, only where there is something to say:
+//                                `-> Extra 48 bytes, only where there is something to say:
 //                                    children, raw cversion, pzxid, aversion, owner or ttl
 //
 // One hash of the whole path finds a znode; that it is the right one is proved by comparing names
