@@ -13,7 +13,7 @@ namespace {
 constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten times a second
 constexpr uint64_t join_every_us = 30'000'000;   // pages of a tree that became larger
 constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
-constexpr uint32_t forgets_per_turn = 20'000;    // watches of clients that left
+constexpr uint32_t forgets_per_turn = 5'000;     // watches of clients that left
 constexpr uint32_t forgets_per_close = 64;       // as long as a close takes
 constexpr size_t expiries_per_turn = 1'000;
 constexpr size_t reap_looks_per_tick = 2'000;
