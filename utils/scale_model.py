@@ -24,11 +24,11 @@ DISK = 500e6        # bytes a second
 class Point:
     """What one load took in one ensemble: medians over rounds, CPU on the yardstick's scale."""
 
-    def __init__(self, raw, quickest):
+    def __init__(self, raw, usual):
         self.voters, self.observers = raw["voters"], raw["observers"]
         self.where, self.load = raw["where"], raw["load"]
         shape = self.load.split()[1]
-        scaled = [{name: value * quickest[shape] / each["yard"] if name.startswith("cpu_")
+        scaled = [{name: value * usual[shape] / each["yard"] if name.startswith("cpu_")
                    else value for name, value in each.items()} for each in raw["rounds"]]
         self.of = {name: median([each[name] for each in scaled]) for name in scaled[0]}
 
@@ -50,12 +50,11 @@ class Point:
 
 
 def points_of(raw):
-    quickest = {}
+    yards = {}
     for each in raw["loads"]:
-        shape = each["load"].split()[1]
-        least = min(one["yard"] for one in each["rounds"])
-        quickest[shape] = min(least, quickest.get(shape, least))
-    return [Point(each, quickest) for each in raw["loads"]]
+        yards.setdefault(each["load"].split()[1], []).extend(one["yard"] for one in each["rounds"])
+    usual = {shape: median(values) for shape, values in yards.items()}
+    return [Point(each, usual) for each in raw["loads"]]
 
 
 def solve(matrix, right):
@@ -72,14 +71,17 @@ def solve(matrix, right):
     return [rows[i][size] / rows[i][i] for i in range(size)]
 
 
-def fit(points):
-    """The constants with the least squares of relative errors."""
+def fit(points, names=CONSTANTS):
+    """The constants with the least squares of relative errors; what would be negative is 0."""
     rows = [row for point in points for row in point.rows().values()]
-    weighed = [[parts.get(name, 0) / cpu for name in CONSTANTS] for parts, cpu in rows]
-    matrix = [[sum(row[i] * row[j] for row in weighed) for j in range(len(CONSTANTS))]
-              for i in range(len(CONSTANTS))]
-    right = [sum(row[i] for row in weighed) for i in range(len(CONSTANTS))]
-    return dict(zip(CONSTANTS, solve(matrix, right)))
+    weighed = [[parts.get(name, 0) / cpu for name in names] for parts, cpu in rows]
+    size = range(len(names))
+    matrix = [[sum(row[i] * row[j] for row in weighed) for j in size] for i in size]
+    found = dict(zip(names, solve(matrix, [sum(row[i] for row in weighed) for i in size])))
+    least = min(found, key=found.get)
+    if found[least] < 0:
+        return {**fit(points, [name for name in names if name != least]), least: 0.0}
+    return found
 
 
 class Model:
@@ -89,6 +91,9 @@ class Model:
                                 point.members in FIT]) for load in WRITES}
         self.read = {shape: self.at("get " + shape, (1, 0), "leader").of["cpu_leader"]
                      for shape in ("64x16", "16x1")}
+        mixed = self.at("mixed 64x16", (1, 0), "leader").of["cpu_leader"]
+        self.read_between = (mixed - MIXED_WRITES * self.cost["set 64x16"]["own"]) / \
+            (1 - MIXED_WRITES)
         self.bytes = raw["memory"]
         self.idle = {tuple(each["members"]): each for each in raw["idle"]}
         lone, three = (self.idle[members]["quiet"] for members in ((1, 0), (3, 0)))
@@ -117,7 +122,7 @@ class Model:
         return told
 
     def mixed(self, voters, observers):
-        reads = (1 - MIXED_WRITES) * self.read["64x16"] / (voters + observers)
+        reads = (1 - MIXED_WRITES) * self.read_between / (voters + observers)
         return {role: MIXED_WRITES * cpu + reads
                 for role, cpu in self.write("set 64x16", voters, observers).items()}
 
@@ -175,19 +180,18 @@ class Model:
                 cost = self.cost[point.load]
                 for role, (parts, cpu) in point.rows().items():
                     yield point, role, sum(cost[name] * n for name, n in parts.items()), cpu
-            elif point.load in WRITES or (point.members == (1, 0) and point.load != "mixed 64x16"):
-                continue
-            else:
+            elif point.load not in WRITES and point.members != (1, 0):
                 yield from self.check_reads(point)
 
     def check_reads(self, point):
         """The writes of a mixed load cost what they do alone; its reads are where clients are."""
-        writes = MIXED_WRITES if point.load.startswith("mixed") else 0
-        read = self.read[point.load.split()[1]]
+        mixed, shape = point.load.startswith("mixed"), point.load.split()[1]
+        writes = MIXED_WRITES if mixed else 0
+        read = self.read_between if mixed else self.read[shape]
         for role, (parts, cpu) in point.rows().items():
             share = point.of.get("share_" + role, 0)
             if share < 0.01 or cpu <= 0:
                 continue
-            cost = self.cost["set " + point.load.split()[1]]
+            cost = self.cost["set " + shape]
             yield point, role, (1 - writes) * read * share + writes * sum(
                 cost[name] * n for name, n in parts.items()), cpu

@@ -70,7 +70,7 @@ class Panel:
             yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[name]}"/>'
         names = list(dict.fromkeys(name for name, _, _ in self.lines))
         for i, name in enumerate(names):
-            yield text(self.x + LEFT + 60 + 110 * i, 42, name, size=13, colour=COLOURS[name])
+            yield text(self.x + LEFT + 25 + 100 * i, 42, name, size=13, colour=COLOURS[name])
         yield text(self.x + WIDTH - RIGHT, 42, "dashed: 10 observers more", "end", 11)
 
 

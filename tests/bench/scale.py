@@ -17,7 +17,7 @@ from scale_model import CHECK, FIT, WRITES, Model  # noqa: E402
 BIN = os.path.abspath(os.environ.get("ZKD_BIN", REPO))
 COUNTS = {"passed": 0, "failed": 0}
 TRUE = dict(own=2e-6, taken=1.5e-6, peer=0.25e-6, follow=1e-6, observe=0.75e-6, serve=0.5e-6)
-READ = 0.5e-6
+READ, READ_BETWEEN = 0.5e-6, 0.8e-6
 
 
 def check(what, right, found=""):
@@ -30,6 +30,7 @@ def point(voters, observers, where, load, slow):
     members = voters + observers
     share = dict.fromkeys(("leader", "follower", "observer"), 1 / members if where == "all" else 0)
     share["leader"] = 1 if where == "leader" else share["leader"]
+    read = READ_BETWEEN if load.startswith("mixed") else READ
     part = dict(get=0, mixed=0.1).get(load.split()[0], 1)
     write = dict(leader=share["leader"] * TRUE["own"] + (1 - share["leader"]) * TRUE["taken"] +
                  TRUE["peer"] * (members - 1),
@@ -39,7 +40,7 @@ def point(voters, observers, where, load, slow):
                   syncs=0.1)
     for role, count in dict(leader=1, follower=voters - 1, observer=observers).items():
         if count:
-            cpu = part * write[role] + (1 - part) * READ * share[role]
+            cpu = part * write[role] + (1 - part) * read * share[role]
             round_.update({"cpu_" + role: slow * cpu, "turns_" + role: 0.01,
                            "share_" + role: share[role]})
     if where == "follower":
@@ -51,7 +52,7 @@ def made_up():
     reads = ["get 64x16", "get 16x1", "mixed 64x16"]
     placed = dict(leader=WRITES + reads, follower=WRITES,
                   all=["set 64x16", "create 64x16"] + reads)
-    loads = [point(*members, where, load, 1 + i % 3) for i, members in enumerate(FIT + CHECK)
+    loads = [point(*members, where, load, (1, 0.5, 2)[i % 3]) for i, members in enumerate(FIT + CHECK)
              for where in placed if sum(members) > 1 or where == "leader"
              for load in placed[where]]
     idle = [dict(members=members, quiet=dict(leader=0.001 * members[0], follower=0.001), ping=1e-5,
