@@ -27,6 +27,7 @@
 #include <string>
 #include <vector>
 
+#include "edge/joiner.h"
 #include "state/tree.h"
 #include "state/watch.h"
 
@@ -233,7 +234,8 @@ int watch_costs(uint64_t count) {
 }
 
 // A population that changes, and what it would take if nothing lay idle: the records, eight bytes
-// in the index and four in the parent's list for each znode, and names and data to the byte.
+// in the index, eight before the name and four in the parent's list for each znode, and names and
+// data to the byte.
 struct Churn {
     struct Item {
         uint32_t number;
@@ -311,7 +313,7 @@ struct Churn {
     }
     void print(const char* what) {
         uint64_t now = resident() - before;
-        uint64_t live = payload + forest.tree.count() * (sizeof(Znode) + 8 + 4);
+        uint64_t live = payload + forest.tree.count() * (sizeof(Znode) + 8 + 8 + 4);
         Tree::Sizes sizes = forest.tree.sizes();
         printf("%-44s %9" PRIu64 " changes, %8" PRIu32 " znodes, live %7.1f MB, resident %7.1f MB, "
                "idle %5.1f %%\n",
@@ -389,6 +391,24 @@ void forked_sets(Forest& forest, const Shape& shape, const char* what, double se
                static_cast<double>(to.ru_stime.tv_usec - from.ru_stime.tv_usec) / 1e3);
 }
 
+// Sets while the thread makes huge pages of the tree's.
+void joined_sets(Forest& forest, const Shape& shape) {
+    PageJoiner joiner;
+    std::vector<PageRange> ranges;
+    forest.tree.whole_ranges(ranges);
+    std::mt19937_64 chance(2);
+    Longest sets{"sets beside the joining"};
+    double start = now_us();
+    joiner.start(std::move(ranges));
+    while (joiner.busy()) {
+        std::string path = shape.path(chance() % shape.count / 2 * 2);
+        sets.time([&] { forest.set(path, data46); });
+    }
+    sets.print();
+    printf("    joined in %.1f s: %.0f MB in huge pages\n", (now_us() - start) / 1e6,
+           mb(of_smaps("AnonHugePages:")));
+}
+
 int fork_costs(uint64_t count) {
     auto forest = std::make_unique<Forest>();
     Shape shape{count};
@@ -397,6 +417,8 @@ int fork_costs(uint64_t count) {
     printf("%" PRIu32 " znodes, %.0f MB resident, %.0f MB in huge pages\n", forest->tree.count(),
            mb(bytes), mb(of_smaps("AnonHugePages:")));
     forked_sets(*forest, shape, "sets without a fork", 1);
+    joined_sets(*forest, shape);
+    forked_sets(*forest, shape, "sets in huge pages", 1);
     for (int round = 0; round < 4; ++round) {
         bool child = false;
         int hold = -1;
@@ -408,9 +430,7 @@ int fork_costs(uint64_t count) {
         close(hold);
         wait(nullptr);
         forked_sets(*forest, shape, "sets once the child is gone", 1);
-        Longest joins{"join a huge page"};
-        for (bool all = false; !all;) joins.time([&] { all = forest->tree.join_pages(1); });
-        joins.print();
+        joined_sets(*forest, shape);
     }
     // The same amount in one piece, of small pages and of huge ones.
     forest.reset();
@@ -444,6 +464,8 @@ int main(int count, char** words) {
     // As zkd.cc does.
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    constexpr unsigned long except_advised = 1 << 1;
+    prctl(PR_SET_THP_DISABLE, 1, except_advised, 0, 0);
     std::string what = count > 1 ? words[1] : "";
     uint64_t size = count > 2 ? strtoull(words[2], nullptr, 10) : 1'000'000;
     if (what == "tree") return tree_costs(size);

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/log.h"
 #include "base/pages.h"
@@ -130,13 +131,10 @@ public:
         *this = {};
     }
 
-    // Joins the huge page at `at` of the array that is in use, if it is that large (pages.h), and
-    // sets `at` behind it; true: there are no more.
-    bool join_next(size_t& at) const {
+    // Adds the array that is in use, if it is large and at rest (pages.h).
+    void whole_ranges(std::vector<PageRange>& out) const {
         size_t bytes = size_t{now_size_} * sizeof(Slot);
-        if (old_ != nullptr || at >= bytes || bytes < huge_table) return true;
-        at = join_huge(now_, bytes, at);
-        return false;
+        if (old_ == nullptr && bytes >= huge_table) out.push_back({now_, bytes});
     }
 
     uint32_t count() const { return count_; }

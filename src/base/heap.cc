@@ -9,7 +9,6 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "base/pages.h"
 
 namespace zk {
 
@@ -19,7 +18,6 @@ constexpr size_t chunk_bytes = 2 * 1024 * 1024;
 constexpr size_t class_max = 8192;
 constexpr size_t notes_bytes = 2048;  // of a chunk, at its beginning
 constexpr uint32_t kept_min = 8;
-constexpr uint32_t huge_from = 8;  // chunks
 
 }  // namespace
 
@@ -180,7 +178,6 @@ Heap::Span* Heap::take_span(uint32_t number) {
     if (kept != 0) --kept_spans_;
     chunk->free_spans &= ~(1u << place);
     chunk->clean_spans &= ~(1u << place);
-    if (chunk->clean_spans == 0 && chunk_count_ > huge_from) advise(chunk, true);
     link(chunk);
     Span* span = &chunk->spans[place];
     ++used_spans_;
@@ -203,9 +200,7 @@ void Heap::drop_span(Span* span) {
     size_t place = static_cast<size_t>(span - chunk->spans);
     unlink(chunk);
     chunk->free_spans |= 1u << place;
-    if (place != 0 && kept_spans_ >= kept_min + used_spans_ / 64) {
-        // The kernel would fill the hole again to make the chunk one huge page.
-        advise(chunk, false);
+    if (place != 0 && kept_spans_ >= kept_min + used_spans_ / 256) {
         discard_zeroed(chunk, chunk_bytes, place * span_bytes, (place + 1) * span_bytes);
         chunk->clean_spans |= 1u << place;
     } else {
@@ -224,29 +219,14 @@ void Heap::add_chunk() {
     static_assert(sizeof(Chunk) <= notes_bytes);
     auto* chunk = static_cast<Chunk*>(allocate_aligned(chunk_bytes));
     ++chunk_count_;
-    // A small tree stays in small pages, of which it has what it uses. To be said before the first
-    // page is there.
-    bool huge = chunk_count_ > huge_from;
-    if (huge) advise_huge(chunk, chunk_bytes, true);
-    chunk->huge = huge;
     chunk->free_spans = chunk->clean_spans = ~0u;
     link(chunk);
 }
 
-void Heap::advise(Chunk* chunk, bool huge) {
-    if (chunk->huge == huge) return;
-    chunk->huge = huge;
-    advise_huge(chunk, chunk_bytes, huge);
-}
-
-bool Heap::join_next(const void*& last) {
-    Chunk* next = nullptr;
-    for (Chunk* list : chunks_)
-        for (Chunk* chunk = list; chunk != nullptr; chunk = chunk->next)
-            if (chunk->huge && chunk > last && (next == nullptr || chunk < next)) next = chunk;
-    last = next;
-    if (next != nullptr) join_huge(next, chunk_bytes, 0);
-    return next == nullptr;
+void Heap::whole_ranges(std::vector<PageRange>& out) const {
+    for (Chunk* chunk : chunks_)
+        for (; chunk != nullptr; chunk = chunk->next)
+            if (chunk->clean_spans == 0) out.push_back({chunk, chunk_bytes});
 }
 
 void Heap::link(Chunk* chunk) {

@@ -18,6 +18,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
+#include "base/pages.h"
 
 namespace zk {
 
@@ -36,13 +39,12 @@ public:
     static bool same_class(size_t one, size_t other);
 
     // Is so much idle that packing pays?
-    bool scattered() const { return idle_ > slack + used_ / 32; }
+    bool scattered() const { return idle_ > slack + used_ / 48; }
     // Should this block be moved: allocate another, copy, release this one?
     bool misplaced(const uint8_t* block, size_t size) const;
 
-    // Joins the huge page (pages.h) behind the one joined last, in order of addresses; true: that
-    // was all. `last` is nullptr at first.
-    bool join_next(const void*& last);
+    // What may be joined to huge pages: chunks without holes.
+    void whole_ranges(std::vector<PageRange>& out) const;
 
     uint64_t used_bytes() const { return used_; }  // of blocks, each as large as its class
     uint64_t idle_bytes() const { return idle_; }  // of spans that have at least one block
@@ -68,7 +70,6 @@ private:
         Chunk* next;
         uint32_t free_spans;   // a bit each
         uint32_t clean_spans;  // of the free: their pages are not there, never used or given back
-        bool huge;             // the kernel was asked for a huge page
         Span spans[spans_per_chunk];
     };
     struct Class {
@@ -87,7 +88,6 @@ private:
     Span* take_span(uint32_t number);
     void drop_span(Span* span);
     void add_chunk();
-    static void advise(Chunk* chunk, bool huge);
     void link(Chunk* chunk);
     void unlink(Chunk* chunk);
     void file(Span* span);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/pages.h"
 #include "base/result.h"
 
 namespace zk {
@@ -110,6 +111,11 @@ public:
     // sync of the directory. Node::on_snapshot tells how it ended. One at a time.
     virtual Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                        const void* job) = 0;
+
+    // Joins the pages of these ranges beside the turns, one after the other (pages.h). They may go
+    // out of use meanwhile. Nothing is told; what comes while it works is not taken. A world
+    // without such pages does nothing.
+    virtual void join_pages(std::vector<PageRange>) {}
 
     virtual Vitals vitals() = 0;
 

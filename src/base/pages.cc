@@ -15,7 +15,7 @@ namespace zk {
 namespace {
 
 constexpr size_t page = 4096;
-constexpr size_t huge_page = 2 * 1024 * 1024;
+constexpr size_t huge_page = huge_page_bytes;
 constexpr size_t mapped_from = 2 * discard_bytes;
 constexpr size_t huge_from = 4 * huge_page;
 
@@ -34,7 +34,6 @@ void* allocate_zeroed(size_t bytes) {
         ASSERT(block != MAP_FAILED);
     } else {
         block = allocate_aligned(bytes);
-        advise_huge(block, bytes, true);
     }
     return block;
 }
@@ -53,15 +52,9 @@ void* allocate_aligned(size_t bytes) {
     return begin + skip;
 }
 
-void advise_huge(void* block, size_t bytes, bool huge) {
-    madvise(block, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-}
-
-size_t join_huge(void* block, size_t bytes, size_t at) {
+void join_pages(void* huge) {
     constexpr int collapse = 25;  // MADV_COLLAPSE, Linux 6.1; without it all stays as it is
-    if (at % huge_page != 0 || bytes - at < huge_page) return bytes;
-    madvise(static_cast<uint8_t*>(block) + at, huge_page, collapse);
-    return at + huge_page;
+    madvise(huge, huge_page_bytes, collapse);
 }
 
 void release_zeroed(void* block, size_t bytes) {

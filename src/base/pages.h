@@ -2,8 +2,9 @@
 //
 // Layer 0. Owns nothing. A large block is mapped: its pages come when they are first touched, and
 // go back one part at a time, so that neither takes long at once. A small one is malloc's. What is
-// as large as some huge pages asks for those: fork copies one entry of the page table for 2 MB
-// instead of 512.
+// as large as some huge pages begins at the border of one. It comes in small pages all the same: a
+// huge one may take the kernel milliseconds to find. A thread may join them later: fork then copies
+// one entry of the page table for 2 MB instead of 512.
 
 #pragma once
 
@@ -18,11 +19,17 @@ void release_zeroed(void* block, size_t bytes);
 
 // The same, beginning at a multiple of 2 MB. Requires: at least 512 kB, for release_zeroed.
 void* allocate_aligned(size_t bytes);
-// May the kernel use huge pages here?
-void advise_huge(void* block, size_t bytes, bool huge);
-// The next huge page at or behind `at` is one again, if writes beside a forked child split it.
-// Takes some of a millisecond, most of it to copy 2 MB. Returns where it ends, or the block's end.
-size_t join_huge(void* block, size_t bytes, size_t at);
+
+// Memory in use that begins at a multiple of 2 MB.
+struct PageRange {
+    void* begin;
+    size_t bytes;
+};
+inline constexpr size_t huge_page_bytes = 2 * 1024 * 1024;
+// Makes one huge page of the small ones there, if the kernel can. Takes it from half a millisecond
+// to some, of which other threads wait for some hundred microseconds if they touch that memory or
+// map any. It may be unmapped already.
+void join_pages(void* huge_page);
 
 // How much of a block is worth giving back while the rest is in use.
 inline constexpr size_t discard_bytes = 256 * 1024;

@@ -8,8 +8,8 @@
 //
 // A free record holds the number of the next free one in its first bytes.
 //
-// Some chunks are mapped together, so that a large slab may lie in huge pages, all but the first of
-// these runs. What is not in use yet takes no memory: nothing was written there.
+// Some chunks are mapped together, so that a large slab may lie in huge pages. What is not in use
+// yet takes no memory: nothing was written there.
 
 #pragma once
 
@@ -64,15 +64,11 @@ public:
     T& operator[](uint32_t id) { return at(id); }
     const T& operator[](uint32_t id) const { return at(id); }
 
-    // Joins the huge page at byte `at` of all, if that part is in use (pages.h), and sets `at`
-    // behind it; true: there are no more.
-    bool join_next(size_t& at) const {
-        // The first run is in small pages, and the last one is not full yet.
-        if (at < run_bytes) at = run_bytes;
-        size_t run = at / run_bytes;
-        if (run_bytes < aligned_from || (run + 1) * chunks_together >= chunks_.size()) return true;
-        at = run * run_bytes + join_huge(chunks_[run * chunks_together], run_bytes, at % run_bytes);
-        return false;
+    // Adds the runs that are in use from end to end (pages.h).
+    void whole_ranges(std::vector<PageRange>& out) const {
+        if (run_bytes < aligned_from) return;
+        for (size_t i = 0; i + chunks_together < chunks_.size(); i += chunks_together)
+            out.push_back({chunks_[i], run_bytes});
     }
 
     uint32_t count() const { return count_; }
@@ -92,7 +88,6 @@ private:
         }
         void* run = run_bytes < aligned_from ? allocate_zeroed(run_bytes)
                                              : allocate_aligned(run_bytes);
-        if (run_bytes >= aligned_from && !chunks_.empty()) advise_huge(run, run_bytes, true);
         chunks_.push_back(static_cast<T*>(run));
     }
 

@@ -11,9 +11,9 @@ namespace zk {
 namespace {
 
 constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten times a second
-constexpr uint32_t joins_per_tick = 4;           // of huge pages that a snapshot's time split
+constexpr uint64_t join_every_us = 30'000'000;   // pages of a tree that became larger
 constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
-constexpr uint32_t forgets_per_turn = 20'000;    // watches of clients that left
+constexpr uint32_t forgets_per_turn = 5'000;     // watches of clients that left
 constexpr uint32_t forgets_per_close = 64;       // as long as a close takes
 constexpr size_t expiries_per_turn = 1'000;
 constexpr size_t reap_looks_per_tick = 2'000;
@@ -375,7 +375,7 @@ void Core::clocks() {
     expire_local();
     reap();
     maybe_snapshot();
-    if (pages_split_ && !snapshot_running_) pages_split_ = !state_->tree.join_pages(joins_per_tick);
+    join_pages();
     if (config_.purge_interval_ms > 0 && now_us_ >= next_purge_us_) purge();
 }
 
@@ -589,6 +589,19 @@ void Core::maybe_snapshot() {
     take_snapshot_if_due();
 }
 
+// So that the next fork is quick. What is written while a snapshot's child lives splits huge pages;
+// what came since the last time lies in small ones.
+void Core::join_pages() {
+    if (snapshot_running_ || now_us_ < next_join_us_) return;
+    next_join_us_ = now_us_ + join_every_us;
+    std::vector<PageRange> ranges;
+    state_->tree.whole_ranges(ranges);
+    if (!pages_split_ && ranges.size() == joined_ranges_) return;
+    pages_split_ = false;
+    joined_ranges_ = ranges.size();
+    io_.join_pages(std::move(ranges));
+}
+
 // Not before the last entry applied is on this disk, too: until then nothing more is applied.
 void Core::take_snapshot_if_due() {
     if (!snapshot_due_ || snapshot_running_ || !log_->sealed(state_->zxid())) return;
@@ -607,6 +620,7 @@ void Core::take_snapshot_if_due() {
 void Core::snapshot_done(const Result<void>& result) {
     snapshot_running_ = false;
     pages_split_ = true;
+    next_join_us_ = 0;
     snapshot_job_.reset();
     if (!result) {
         ++metrics_.snapshot_errors;

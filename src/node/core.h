@@ -163,6 +163,7 @@ private:
     void expire_handshakes();
     void reap();
     void maybe_snapshot();
+    void join_pages();
     void take_snapshot_if_due();
     void purge();
     void found_no_room(const Error& why);
@@ -459,6 +460,8 @@ private:
     bool snapshot_running_ = false;
     bool snapshot_due_ = false;
     bool pages_split_ = false;         // by what was written while it ran
+    uint64_t next_join_us_ = 0;
+    size_t joined_ranges_ = 0;
     uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
     uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
     uint64_t snapshot_started_us_ = 0;

@@ -64,7 +64,7 @@ public:
         slots_.erase(slot);
     }
 
-    bool join_next(size_t& at) const { return slots_.join_next(at); }
+    void whole_ranges(std::vector<PageRange>& out) const { slots_.whole_ranges(out); }
 
     uint32_t count() const { return slots_.count(); }
     uint64_t bytes() const { return slots_.bytes(); }

@@ -504,15 +504,11 @@ void Tree::take_back(const Undo& undo) {
     }
 }
 
-bool Tree::join_pages(uint32_t count) {
-    for (uint32_t i = 0; i < count; ++i) {
-        if (!znodes_.join_next(joined_znodes_)) continue;
-        if (!index_.join_next(joined_index_)) continue;
-        if (!heap_.join_next(joined_chunk_)) continue;
-        joined_znodes_ = joined_index_ = 0;
-        return true;
-    }
-    return false;
+void Tree::whole_ranges(std::vector<PageRange>& out) const {
+    znodes_.whole_ranges(out);
+    extras_.whole_ranges(out);
+    index_.whole_ranges(out);
+    heap_.whole_ranges(out);
 }
 
 Tree::Sizes Tree::sizes() const {

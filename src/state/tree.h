@@ -6,7 +6,7 @@
 //
 //     path --xxh3--> index --> Znode 64 bytes ---> 8 bytes, name, data  (one block of the heap)
 //                                |  parent
-//                                `-> Extra 56 bytes, only where there is something to say:
+//                                `-> Extra 48 bytes, only where there is something to say:
 //                                    children, raw cversion, pzxid, aversion, owner or ttl
 //
 // One hash of the whole path finds a znode; that it is the right one is proved by comparing names
@@ -173,9 +173,8 @@ public:
     // Is the znode the one at this path? Works for removed ones until they are swept.
     bool is_at(ZnodeId id, std::string_view path) const;
 
-    // Beside a forked child, writes split the huge pages that make a fork quick. Joins so many of
-    // them again, some of a millisecond each; true: once round.
-    bool join_pages(uint32_t count);
+    // What may be joined to huge pages, which make a fork quick.
+    void whole_ranges(std::vector<PageRange>& out) const;
 
     void begin_undo();
     void commit_undo();
@@ -258,9 +257,6 @@ private:
     Index index_;
     Heap heap_;  // names and data
     ZnodeId packing_ = 0;  // the last one that `pack_some` looked at
-    size_t joined_znodes_ = 0;  // bytes that `join_pages` did this round
-    size_t joined_index_ = 0;
-    const void* joined_chunk_ = nullptr;
     uint64_t data_bytes_ = 0;
     uint32_t apart_ = 1;  // the first that `take_apart` did not free
     uint64_t digest_ = 0;

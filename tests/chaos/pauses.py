@@ -52,8 +52,7 @@ class Server:
             began = time.monotonic()
             self.process = subprocess.Popen([self.arguments.zkd, conf], stdout=log, stderr=log)
         try:  # its loop before all other work of this machine, which is not what is measured
-            os.sched_setscheduler(self.process.pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK,
-                                  os.sched_param(1))
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, -20)
         except OSError:
             pass
         while True:
@@ -297,11 +296,10 @@ class Trial:
                            for i in range(self.arguments.children)])
 
     def list(self, connection):
-        began = time.monotonic()
         body = burst(connection, [(CHILDREN, text(b"/c") + b"\0")])
         if int.from_bytes(body[:4], "big") != self.arguments.children:
             raise RuntimeError("not all of them are listed")
-        return f"{len(body) / 1e6:.1f} MB, {time.monotonic() - began:.2f} s"
+        return f"{len(body) / 1e6:.1f} MB"
 
     def empty(self, connection):
         """Fifty in one transaction."""

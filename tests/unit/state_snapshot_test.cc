@@ -261,6 +261,9 @@ TEST_CASE("znodes that cannot be are refused by themselves, whatever the digest 
     std::string mine = znode(1, ephemeral, "a", AclTable::open, session);
     CHECK(takes({root, mine}));
     CHECK(!takes({root, mine, mine}));
+    CHECK(!takes({root, mine + mine}));
+    CHECK(!takes({root + mine, mine}));
+    CHECK(takes({root + mine + znode(1, persistent, "b", AclTable::open)}));
     CHECK(!takes({root, mine, znode(2, persistent, "b", AclTable::open)}));
     CHECK(takes({root, mine, znode(1, persistent, "b", AclTable::open)}));
 }
