@@ -32,10 +32,12 @@ class Member:
         self.port = ensemble.port + number - 1
         self.directory = os.path.join(ensemble.directory, str(number))
         self.log = os.path.join(self.directory, "log")
+        self.log_begin = 0  # of what its last start says
         self.process = None
 
     def start(self):
         with open(self.log, "ab") as log:
+            self.log_begin = os.fstat(log.fileno()).st_size
             self.process = subprocess.Popen(self.ensemble.command(self), stdout=log, stderr=log,
                                             start_new_session=True, cwd=self.directory)
 
@@ -124,8 +126,8 @@ class Zkd(Ensemble):
     def last_role(self, member):
         """(term, role) as its log says."""
         with open(member.log, errors="replace") as log:
+            log.seek(member.log_begin)
             said = log.read()
-        said = said[max(said.rfind(" ready on "), 0):]
         found = re.findall(r"term (\d+): (this node leads|server\.\d+ leads|no leader)", said)
         return (int(found[-1][0]), found[-1][1]) if found else (0, "no leader")
 
