@@ -220,7 +220,7 @@ def load(server, known, chance, numbers):
         connection.socket.setblocking(False)
         selector.register(connection.socket, selectors.EVENT_READ, connection)
     depth = chance.choice([1, 8, 64, 256])
-    end = time.monotonic() + chance.uniform(0.01, 0.25)
+    end = time.monotonic() + chance.uniform(0.01, 0.1)
     alive = True
     while alive and time.monotonic() < end:
         for connection in connections:
