@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten times a second
 constexpr uint64_t join_every_us = 30'000'000;   // pages of a tree that became larger
+constexpr uint64_t join_from_bytes = 384u << 20;  // less is forked in some 10 ms as it is
 constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
 constexpr uint32_t forgets_per_turn = 5'000;     // watches of clients that left
 constexpr uint32_t forgets_per_close = 64;       // as long as a close takes
@@ -589,13 +590,17 @@ void Core::maybe_snapshot() {
     take_snapshot_if_due();
 }
 
-// So that the next fork is quick. What is written while a snapshot's child lives splits huge pages;
+// So that the next fork is quick. A tree that is small and grows fast would have a tenth of its time
+// go into that (create 64x16). What is written while a snapshot's child lives splits huge pages;
 // what came since the last time lies in small ones.
 void Core::join_pages() {
     if (snapshot_running_ || now_us_ < next_join_us_) return;
     next_join_us_ = now_us_ + join_every_us;
     std::vector<PageRange> ranges;
     state_->tree.whole_ranges(ranges);
+    uint64_t bytes = 0;
+    for (const PageRange& range : ranges) bytes += range.bytes;
+    if (bytes < join_from_bytes) return;
     if (!pages_split_ && ranges.size() == joined_ranges_) return;
     pages_split_ = false;
     joined_ranges_ = ranges.size();
