@@ -590,9 +590,9 @@ void Core::maybe_snapshot() {
     take_snapshot_if_due();
 }
 
-// So that the next fork is quick. A tree that is small and grows fast would have a tenth of its time
-// go into that (create 64x16). What is written while a snapshot's child lives splits huge pages;
-// what came since the last time lies in small ones.
+// So that the next fork is quick. A tree that is small and grows fast would have a tenth of its
+// time go into that (create 64x16). What is written while a snapshot's child lives splits huge
+// pages; what came since the last time lies in small ones.
 void Core::join_pages() {
     if (snapshot_running_ || now_us_ < next_join_us_) return;
     next_join_us_ = now_us_ + join_every_us;
