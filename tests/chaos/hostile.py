@@ -257,7 +257,8 @@ def reads_behind_a_write(target, chance):
         reply = client.read_frame()
         assert struct.unpack(">iqi", reply[:16])[::2] == (xid, 0) and len(reply) > 900000
     grown = target.resident() - before
-    assert grown < 64 * MEGABYTE, f"{grown >> 20} MB for reads behind a write"
+    # All of them would be 270 MB. A sanitizer keeps some of what was freed.
+    assert grown < 128 * MEGABYTE, f"{grown >> 20} MB for reads behind a write"
     client.close()
     setup.close()
 
