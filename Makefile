@@ -140,10 +140,6 @@ $(BUILD)/src/%.o: src/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(quiet)$(CXX) $(src_flags) -c -o $@ $<
-$(BUILD)/utils/%.o: utils/%.cc $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(call say,CC)
-	$(quiet)$(CXX) $(src_flags) -c -o $@ $<
 $(BUILD)/tests/%.o: tests/%.cc $(BUILD)/flags | $(BUILD)/include/built.h
 	@mkdir -p $(@D)
 	$(call say,CC)

@@ -2,8 +2,7 @@
 //
 // Speaks just enough of the ZooKeeper protocol that zk-bench finds no error, and keeps one value
 // for all znodes. A request is answered with a frame of the size that a real server would send.
-// With
-// --file, the frames of all writes of a turn go to a preallocated file in one write, and an
+// With --file, the frames of all writes of a turn go to a preallocated file in one write, and an
 // fdatasync, before any of the turn's replies leaves:
 //
 //     epoll_wait -> a read a connection -> [pwrite, fdatasync] -> a write a connection

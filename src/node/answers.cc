@@ -31,7 +31,7 @@ void Core::apply_committed() {
             ahead.add(path_of(entries[i].body));
         }
         ahead.fetch();
-        for (size_t i = 0; i < count; ++i) {
+        for (size_t i = 0; i < count && changed < applies_per_turn; ++i) {
             apply(entries[i], ahead.key(i));
             changed += state_->changes.size();
         }
