@@ -60,7 +60,7 @@ UvIo::~UvIo() {
 
 Node* UvIo::to(void* context) {
     auto* io = static_cast<UvIo*>(context);
-    io->now_us();
+    io->now_us();  // the first event behind the poll is where the turn begins
     return io->node_;
 }
 

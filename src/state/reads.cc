@@ -112,10 +112,7 @@ Err read_children(Read& call, Op op, Reader& body) {
     for (size_t i = 0; i < children.size(); ++i) {
         if (i + 2 * ahead < children.size()) __builtin_prefetch(&tree[children[i + 2 * ahead]]);
         if (i + ahead < children.size()) __builtin_prefetch(tree[children[i + ahead]].bytes);
-        std::string_view name = tree.name(children[i]);
-        uint8_t* at = call.reply.grow(4 + name.size());
-        store_u32(at, static_cast<uint32_t>(name.size()));
-        memcpy(at + 4, name.data(), name.size());
+        write_text(call.reply, tree.name(children[i]));
         if (call.too_long()) return Err::system_error;
     }
     note_watch(call, asked, watch_mode::child);

@@ -110,12 +110,10 @@ public:
     // "" and "/" are both the root. 0: not there.
     ZnodeId find(const PathKey& key) const;
     ZnodeId find(std::string_view path) const { return find(key(path)); }
-    // Starts the memory's way to the processor; `find` soon after waits less.
-    void prefetch(std::string_view path) const { index_.prefetch(hash_path(path)); }
 
-    // The same for a few requests together, all the way to the data: slots first, then records,
-    // then their bytes, so that each waits for all at once instead of one after the other. What it
-    // fetches is a guess, and nothing hangs on it.
+    // Starts the memory's way to the processor for a few requests together, all the way to the
+    // data: slots first, then records, then their bytes, so that they are waited for all at once
+    // instead of one after the other. What it fetches is a guess, and nothing hangs on it.
     class Ahead {
     public:
         static constexpr size_t most = 16;

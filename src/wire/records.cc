@@ -38,17 +38,6 @@ Bytes read_buffer(Reader& in) {
 
 std::string_view read_text(Reader& in) { return as_text(read_buffer(in)); }
 
-void write_buffer(Buffer& out, Bytes bytes) {
-    if (bytes.data() == nullptr) {
-        out.i32(-1);
-        return;
-    }
-    out.u32(static_cast<uint32_t>(bytes.size()));
-    out.append(bytes);
-}
-
-void write_text(Buffer& out, std::string_view text) { write_buffer(out, as_bytes(text)); }
-
 Count read_count(Reader& in, size_t element_bytes_min) {
     int32_t count = in.i32();
     if (count < 0) return {.count = 0, .null = true};

@@ -23,8 +23,17 @@ namespace zk {
 // Primitives.
 std::string_view read_text(Reader& in);
 Bytes read_buffer(Reader& in);
-void write_text(Buffer& out, std::string_view text);
-void write_buffer(Buffer& out, Bytes bytes);
+// In line, for a list of children has a million of them.
+inline void write_buffer(Buffer& out, Bytes bytes) {
+    if (bytes.data() == nullptr) {
+        out.i32(-1);
+        return;
+    }
+    uint8_t* at = out.grow(4 + bytes.size());
+    store_u32(at, static_cast<uint32_t>(bytes.size()));
+    memcpy(at + 4, bytes.data(), bytes.size());
+}
+inline void write_text(Buffer& out, std::string_view text) { write_buffer(out, as_bytes(text)); }
 // Reads a vector's count: -1 (and, as jute does, any negative number) is none at all. Fails where
 // `element_bytes_min` times the count cannot fit in what is left.
 struct Count {
