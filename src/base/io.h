@@ -9,6 +9,8 @@
 // The log lane does nothing but write and sync the log, and the vote lane nothing but the record of
 // term and vote; everything else goes by the bulk lane. The same ops, run at once by `run`, serve
 // the start of a node, when nothing else is going on.
+//
+// On the log lane a write may turn what lies behind it into zeros, as far as its 4 kB block goes.
 
 #pragma once
 

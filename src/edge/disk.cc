@@ -48,6 +48,8 @@ DiskResult FileDisk::run(std::span<const DiskOp> ops) {
     DiskResult result;
     // Only between lists: within one, a file that was written must be the one that is synced.
     if (names_seen_ != names_.load(std::memory_order_acquire)) close_file();
+    synced_ = std::any_of(ops.begin(), ops.end(),
+                          [](const DiskOp& op) { return op.kind == DiskOpKind::sync; });
     for (const DiskOp& op : ops) {
         result.error =
             op.kind == DiskOpKind::read ? read_part(op, result.bytes) : run_one(op);
@@ -64,9 +66,7 @@ int FileDisk::run_one(const DiskOp& op) {
     int error = 0;
     switch (op.kind) {
     case DiskOpKind::create: return create(op);
-    case DiskOpKind::write:
-        error = open_file(op.path);
-        return error != 0 ? error : write_all(file_, op.data, op.offset);
+    case DiskOpKind::write: return write(op);
     case DiskOpKind::sync:
         error = open_file(op.path);
         if (error != 0) return error;
@@ -77,10 +77,29 @@ int FileDisk::run_one(const DiskOp& op) {
     case DiskOpKind::truncate:
         error = open_file(op.path);
         if (error != 0) return error;
-        return ftruncate(file_, static_cast<off_t>(op.size)) == 0 ? 0 : errno;
+        if (ftruncate(file_, static_cast<off_t>(op.size)) != 0) return errno;
+        if (way_ == Way::direct) direct_.open(path_);  // its size is another
+        return 0;
     case DiskOpKind::read: break;  // by read_part
     }
     return EINVAL;
+}
+
+int FileDisk::write(const DiskOp& op) {
+    int error = open_file(op.path);
+    if (error != 0) return error;
+    bool direct = synced_ && direct_.takes(op.offset + op.data.size());
+    if (direct) return direct_.write(op.data, op.offset);
+    direct_.forget();
+    return write_all(file_, op.data, op.offset);
+}
+
+bool FileDisk::begin(std::span<const DiskOp> ops) {
+    if (way_ != Way::direct || ops.size() != 2 || ops[0].kind != DiskOpKind::write ||
+        ops[1].kind != DiskOpKind::sync || ops[0].path != path_ || ops[1].path != path_)
+        return false;
+    if (names_seen_ != names_.load(std::memory_order_acquire)) return false;
+    return direct_.begin(ops[0].data, ops[0].offset);
 }
 
 int FileDisk::read_part(const DiskOp& op, std::vector<uint8_t>& bytes) {
@@ -98,6 +117,7 @@ int FileDisk::create(const DiskOp& op) {
     if (file_ < 0) return errno;
     path_ = op.path;
     int error = fill(op.size);
+    if (error == 0 && way_ == Way::direct) direct_.open(path_);
     if (error == 0) return 0;
     close_file();
     unlink(op.path.c_str());
@@ -116,7 +136,7 @@ int FileDisk::fill(uint64_t size) {
         int error = write_all(file_, Bytes(zeros, part), at);
         if (error != 0) return error;
         at += part;
-        if (pace_ == Pace::gentle && at % slice_bytes == 0 && fdatasync(file_) != 0) return errno;
+        if (way_ == Way::gentle && at % slice_bytes == 0 && fdatasync(file_) != 0) return errno;
     }
     return 0;
 }
@@ -149,10 +169,12 @@ int FileDisk::open_file(const std::string& path) {
     file_ = open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (file_ < 0) return errno;
     path_ = path;
+    if (way_ == Way::direct) direct_.open(path_);
     return 0;
 }
 
 void FileDisk::close_file() {
+    direct_.close();
     if (file_ >= 0) close(file_);
     file_ = -1;
     path_.clear();
@@ -203,11 +225,24 @@ void DiskLane::stop() {
     uv_thread_join(&thread_);
     uv_sem_destroy(&jobs_);
     uv_mutex_destroy(&mutex_);
+    if (begun_) disk_.ended(true);
     started_ = false;
 }
 
 void DiskLane::submit(Job job) {
     ASSERT(started_);
+    if (begun_) {
+        behind_.push_back(std::move(job));
+    } else if (owed_ == 0 && disk_.begin(job.ops)) {
+        begun_ = std::move(job);
+        begun_ns_ = uv_hrtime();
+    } else {
+        to_thread(std::move(job));
+    }
+}
+
+void DiskLane::to_thread(Job job) {
+    ++owed_;
     uv_mutex_lock(&mutex_);
     queue_.push_back(std::move(job));
     uv_mutex_unlock(&mutex_);
@@ -215,10 +250,28 @@ void DiskLane::submit(Job job) {
 }
 
 void DiskLane::take_done(std::vector<Done>& done) {
-    uv_mutex_lock(&mutex_);
-    done.insert(done.end(), std::move_iterator(done_.begin()), std::move_iterator(done_.end()));
-    done_.clear();
-    uv_mutex_unlock(&mutex_);
+    if (owed_ > 0) {
+        uv_mutex_lock(&mutex_);
+        owed_ -= done_.size();
+        done.insert(done.end(), std::move_iterator(done_.begin()), std::move_iterator(done_.end()));
+        done_.clear();
+        uv_mutex_unlock(&mutex_);
+    }
+    if (!begun_) return;
+    std::optional<int> error = disk_.ended(false);
+    if (!error) return;
+    Job job = std::move(*begun_);
+    begun_.reset();
+    // Write and sync were one: if it failed, the sync did.
+    if (*error == EAGAIN)
+        to_thread(std::move(job));
+    else
+        done.push_back({.ticket = job.ticket,
+                        .result = {.error = *error,
+                                   .failed_op = 1,
+                                   .took_us = (uv_hrtime() - begun_ns_) / 1000}});
+    for (Job& next : behind_) to_thread(std::move(next));
+    behind_.clear();
 }
 
 void DiskLane::work(void* lane) { static_cast<DiskLane*>(lane)->work_loop(); }

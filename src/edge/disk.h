@@ -5,6 +5,11 @@
 // order, and a uv_async_t wakes the loop. The threads share the queue's lock and a count of renamed
 // and removed files, and never see the state.
 //
+// The log's lane does most of its work without the thread: while that has nothing to do, the loop
+// itself begins a list that is a write and its sync, and the lane's event tells that it has ended
+// (direct_file.h). Only what the kernel would have to wait for goes to the thread. So the FileDisk
+// is the loop's as long as the thread owes it nothing, and the queue's lock is between the two.
+//
 // That count is how a lane notices that the path of its open file may mean another file by now.
 
 #pragma once
@@ -12,10 +17,12 @@
 #include <uv.h>
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/io.h"
+#include "edge/direct_file.h"
 
 namespace zk {
 
@@ -25,9 +32,10 @@ class FileDisk {
 public:
     // gentle: big work goes in slices, each on the disk before the next, so that the log's syncs,
     // which may have to wait for all that was written before, never wait for much.
-    enum class Pace : uint8_t { at_once, gentle };
+    // direct: what is synced by the same list goes past the page cache, where that can be.
+    enum class Way : uint8_t { at_once, gentle, direct };
 
-    FileDisk(NameChanges& names, Pace pace) : names_(names), pace_(pace) {}
+    FileDisk(NameChanges& names, Way way) : names_(names), way_(way) {}
     FileDisk(const FileDisk&) = delete;
     FileDisk& operator=(const FileDisk&) = delete;
     ~FileDisk() { close_file(); }
@@ -36,9 +44,15 @@ public:
     DiskResult run(std::span<const DiskOp> ops);
     Result<size_t> read_at(const std::string& path, uint64_t offset, std::span<uint8_t> out);
 
+    // Instead of run, without waiting; false: not this list. `ended` has the errno once it is over.
+    bool begin(std::span<const DiskOp> ops);
+    std::optional<int> ended(bool wait) { return direct_.ended(wait); }
+    int event() { return way_ == Way::direct ? direct_.event() : -1; }
+
 private:
     // Each returns an errno, or 0.
     int run_one(const DiskOp& op);
+    int write(const DiskOp& op);
     int read_part(const DiskOp& op, std::vector<uint8_t>& bytes);
     int create(const DiskOp& op);
     int fill(uint64_t size);
@@ -49,10 +63,12 @@ private:
     void name_changed();
 
     NameChanges& names_;
-    Pace pace_;
+    Way way_;
     uint64_t names_seen_ = 0;  // as of when the open file was opened, or this lane's last change
     std::string path_;         // of the open file
     int file_ = -1;
+    DirectFile direct_;        // the same file, opened for its other way
+    bool synced_ = false;      // the list that runs syncs what it writes
 };
 
 class DiskLane {
@@ -66,7 +82,10 @@ public:
         DiskResult result;
     };
 
-    DiskLane(NameChanges& names, FileDisk::Pace pace) : disk_(names, pace) {}
+    DiskLane(NameChanges& names, FileDisk::Way way) : disk_(names, way) {}
+
+    // Readable when what was begun without the thread has ended; -1: there is no such thing here.
+    int event() { return disk_.event(); }
 
     // `finished` wakes the loop; the lane does not own it.
     void start(uv_async_t* finished);
@@ -79,8 +98,14 @@ public:
 private:
     static void work(void* lane);
     void work_loop();
+    void to_thread(Job job);
 
-    FileDisk disk_;  // the thread's
+    FileDisk disk_;  // the thread's, or the loop's while `owed_` is 0
+    // The loop's.
+    size_t owed_ = 0;            // jobs that the thread has and whose end was not taken
+    std::optional<Job> begun_;   // without the thread, and when
+    uint64_t begun_ns_ = 0;
+    std::vector<Job> behind_;    // what came meanwhile
     uv_thread_t thread_{};
     uv_mutex_t mutex_{};
     uv_sem_t jobs_{};  // one for each in the queue, and one to stop

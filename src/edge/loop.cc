@@ -36,20 +36,33 @@ UvIo::UvIo() {
     uv_prepare_init(&loop_, &prepare_);
     uv_idle_init(&loop_, &idle_);
     uv_timer_init(&loop_, &timer_);
-    failed = uv_async_init(&loop_, &disk_event_, on_disk);
+    failed = uv_async_init(&loop_, &disk_event_, [](uv_async_t* handle) {
+        static_cast<UvIo*>(handle->data)->disk_done();
+    });
     ASSERT(failed == 0);
+    if (int event = lanes_[static_cast<size_t>(Lane::log)].event(); event >= 0) {
+        failed = uv_poll_init(&loop_, &log_event_, event);
+        ASSERT(failed == 0);
+    }
     uv_signal_init(&loop_, &term_);
     uv_signal_init(&loop_, &interrupt_);
     uv_signal_init(&loop_, &child_event_);
     uv_signal_init(&loop_, &hand_over_);
     for (uv_handle_t* handle : handles()) handle->data = this;
     for (DiskLane& lane : lanes_) lane.start(&disk_event_);
+    if (log_event_.data != nullptr)
+        uv_poll_start(&log_event_, UV_READABLE, [](uv_poll_t* handle, int, int) {
+            static_cast<UvIo*>(handle->data)->disk_done();
+        });
 }
 
-std::array<uv_handle_t*, 8> UvIo::handles() {
+std::vector<uv_handle_t*> UvIo::handles() {
     auto any = [](auto* handle) { return reinterpret_cast<uv_handle_t*>(handle); };
-    return {any(&prepare_), any(&idle_),      any(&timer_),      any(&disk_event_),
-            any(&term_),    any(&interrupt_), any(&child_event_), any(&hand_over_)};
+    std::vector<uv_handle_t*> all{any(&prepare_), any(&idle_),      any(&timer_),
+                                  any(&term_),    any(&interrupt_), any(&child_event_),
+                                  any(&hand_over_), any(&disk_event_)};
+    if (uv_handle_get_type(any(&log_event_)) == UV_POLL) all.push_back(any(&log_event_));
+    return all;
 }
 
 UvIo::~UvIo() {
@@ -164,14 +177,12 @@ void UvIo::on_child(uv_signal_t* handle, int) {
     if (io->child_.poll(result)) io->node_->on_snapshot(result);
 }
 
-void UvIo::on_disk(uv_async_t* handle) {
-    auto* io = static_cast<UvIo*>(handle->data);
-    io->now_us();
+void UvIo::disk_done() {
+    now_us();
     for (Lane lane : {Lane::log, Lane::vote, Lane::bulk}) {
-        io->done_.clear();
-        io->lanes_[static_cast<size_t>(lane)].take_done(io->done_);
-        for (const DiskLane::Done& done : io->done_)
-            io->node_->on_disk(lane, done.ticket, done.result);
+        done_.clear();
+        lanes_[static_cast<size_t>(lane)].take_done(done_);
+        for (const DiskLane::Done& done : done_) node_->on_disk(lane, done.ticket, done.result);
     }
 }
 

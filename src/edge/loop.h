@@ -16,7 +16,6 @@
 
 #include <uv.h>
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -71,18 +70,19 @@ private:
     static void on_signal(uv_signal_t* handle, int number);
     static void on_child(uv_signal_t* handle, int number);
     static void on_hand_over(uv_signal_t* handle, int number);
-    static void on_disk(uv_async_t* handle);
 
+    void disk_done();
     void turn();
     void sleep_until(uint64_t next_us, bool more);
     void close_loop();
-    std::array<uv_handle_t*, 8> handles();
+    std::vector<uv_handle_t*> handles();
 
     uv_loop_t loop_{};
     uv_prepare_t prepare_{};
     uv_idle_t idle_{};
     uv_timer_t timer_{};
     uv_async_t disk_event_{};
+    uv_poll_t log_event_{};  // if the log's lane has one
     uv_signal_t term_{};
     uv_signal_t interrupt_{};
     uv_signal_t child_event_{};
@@ -91,10 +91,10 @@ private:
     Node* node_ = nullptr;
     Network network_{&loop_};
     NameChanges names_;
-    FileDisk start_disk_{names_, FileDisk::Pace::at_once};
-    DiskLane lanes_[3] = {{names_, FileDisk::Pace::at_once},  // in the order of Lane
-                          {names_, FileDisk::Pace::gentle},
-                          {names_, FileDisk::Pace::at_once}};
+    FileDisk start_disk_{names_, FileDisk::Way::at_once};
+    DiskLane lanes_[3] = {{names_, FileDisk::Way::direct},  // in the order of Lane
+                          {names_, FileDisk::Way::gentle},
+                          {names_, FileDisk::Way::at_once}};
     std::vector<DiskLane::Done> done_;
     SnapshotChild child_;
     PageJoiner joiner_;

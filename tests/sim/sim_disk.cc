@@ -29,7 +29,11 @@ int SimDisk::run(const DiskOp& op) {
     }
     switch (op.kind) {
     case DiskOpKind::create: return create(op);
-    case DiskOpKind::write: return write(op);
+    case DiskOpKind::write: {
+        int error = write(op);
+        if (error == 0) zero_behind(op);
+        return error;
+    }
     case DiskOpKind::sync: return sync(op);
     case DiskOpKind::rename: return rename(op);
     case DiskOpKind::remove: return remove(op);
@@ -81,6 +85,18 @@ int SimDisk::create(const DiskOp& op) {
     inode.dirty[0] = op.size;
     set_name(op.path, number);
     return 0;
+}
+
+// Some writes take whole blocks, as the edge's direct ones do. Which, is no matter of chance, so
+// that seeds keep their meaning.
+void SimDisk::zero_behind(const DiskOp& op) {
+    std::vector<uint8_t>& bytes = find(op.path)->now;
+    uint64_t end = op.offset + op.data.size();
+    uint64_t block_end = std::min((end + block - 1) / block * block, bytes.size());
+    if ((end * 0x9e3779b97f4a7c15u) >> 63 != 0 || end == block_end) return;
+    memset(bytes.data() + end, 0, block_end - end);
+    uint64_t& dirty_end = find(op.path)->dirty[end];
+    dirty_end = std::max(dirty_end, block_end);
 }
 
 int SimDisk::write(const DiskOp& op) {

@@ -61,6 +61,7 @@ public:
 
 private:
     static constexpr uint64_t sector = 512;
+    static constexpr uint64_t block = 4096;
 
     struct Inode {
         std::vector<uint8_t> now;
@@ -75,6 +76,7 @@ private:
 
     int create(const DiskOp& op);
     int write(const DiskOp& op);
+    void zero_behind(const DiskOp& op);
     int sync(const DiskOp& op);
     int rename(const DiskOp& op);
     int remove(const DiskOp& op);

@@ -15,37 +15,11 @@
 
 #include "edge/disk.h"
 #include "edge/fork.h"
+#include "folder.h"
 
 using namespace zk;
 
 namespace {
-
-// A directory of its own for each case.
-struct Folder {
-    std::string path;
-
-    Folder() {
-        char name[] = "/tmp/zkd-disk-XXXXXX";
-        REQUIRE(mkdtemp(name) != nullptr);
-        path = name;
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
-
-    std::string file(const char* name) const { return path + "/" + name; }
-};
-
-std::string content(const std::string& path) {
-    std::string text;
-    int file = open(path.c_str(), O_RDONLY);
-    if (file < 0) return "(none)";
-    char part[4096];
-    for (ssize_t n; (n = ::read(file, part, sizeof part)) > 0;)
-        text.append(part, static_cast<size_t>(n));
-    close(file);
-    return text;
-}
-
-bool exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
 DiskOp create(const std::string& path, uint64_t size) {
     return {.kind = DiskOpKind::create, .path = path, .size = size};
@@ -68,22 +42,9 @@ DiskOp remove(const std::string& path) { return {.kind = DiskOpKind::remove, .pa
 
 struct Disk : Folder {
     NameChanges names{0};
-    FileDisk disk{names, FileDisk::Pace::at_once};
+    FileDisk disk{names, FileDisk::Way::at_once};
 
     DiskResult run(std::vector<DiskOp> ops) { return disk.run(ops); }
-};
-
-// Files of this process cannot grow beyond `bytes` while it lives: a disk that is full.
-struct SmallDisk {
-    explicit SmallDisk(uint64_t bytes) {
-        signal(SIGXFSZ, SIG_IGN);
-        getrlimit(RLIMIT_FSIZE, &before);
-        rlimit limit{bytes, before.rlim_max};
-        setrlimit(RLIMIT_FSIZE, &limit);
-    }
-    ~SmallDisk() { setrlimit(RLIMIT_FSIZE, &before); }
-
-    rlimit before{};
 };
 
 }  // namespace
@@ -100,7 +61,7 @@ TEST_CASE("a created file is full of zeros and has its blocks") {
 
 TEST_CASE("creating in slices makes the same file") {
     Disk disk;
-    FileDisk gentle(disk.names, FileDisk::Pace::gentle);
+    FileDisk gentle(disk.names, FileDisk::Way::gentle);
     DiskOp op = create(disk.file("log"), (2u << 20) + 12345);
     CHECK(gentle.run({&op, 1}).error == 0);
     CHECK(content(disk.file("log")) == std::string((2u << 20) + 12345, '\0'));
@@ -159,7 +120,7 @@ TEST_CASE("a rename replaces, and writes follow the name") {
 
 TEST_CASE("a file that another lane replaced is not written under its old name") {
     Disk mine;
-    FileDisk other(mine.names, FileDisk::Pace::at_once);
+    FileDisk other(mine.names, FileDisk::Way::at_once);
     std::string log = mine.file("log");
     std::string spare = mine.file("spare");
     CHECK(mine.run({create(log, 0), write(log, 0, "first")}).error == 0);
@@ -228,7 +189,7 @@ TEST_CASE("a lane does its lists in order and says so on the loop") {
     struct Seen {
         DiskLane lane;
         std::vector<DiskLane::Done> done;
-    } seen{.lane = {disk.names, FileDisk::Pace::at_once}, .done = {}};
+    } seen{.lane = {disk.names, FileDisk::Way::at_once}, .done = {}};
     uv_loop_t loop;
     uv_loop_init(&loop);
     uv_async_t finished;

@@ -1,0 +1,190 @@
+// direct_file.cc -- see direct_file.h.
+
+#include "edge/direct_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#ifdef __linux__
+#include <linux/aio_abi.h>
+#include <linux/fs.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#endif
+
+namespace zk {
+
+#ifdef __linux__
+
+DirectFile::~DirectFile() {
+    close();
+    if (context_ != 0) syscall(SYS_io_destroy, context_);
+    if (event_ >= 0) ::close(event_);
+    if (stage_ != nullptr) munmap(stage_, stage_bytes);
+}
+
+int DirectFile::event() {
+    if (event_ >= 0) return event_;
+    event_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (event_ >= 0 && syscall(SYS_io_setup, 1, &context_) != 0) context_ = 0;
+    return event_;
+}
+
+// Not for a snapshot's child: a page that the disk reads at a fork would have to be copied for it.
+bool DirectFile::make_stage() {
+    if (stage_ != nullptr) return true;
+    void* room =
+        mmap(nullptr, stage_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) return false;
+    madvise(room, stage_bytes, MADV_DONTFORK);
+    stage_ = static_cast<uint8_t*>(room);
+    return true;
+}
+
+void DirectFile::open(const std::string& path) {
+    close();
+    struct stat found = {};
+    if (!make_stage()) return;
+    file_ = ::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
+    if (file_ < 0) return;
+    if (fstat(file_, &found) != 0) return close();
+    size_ = static_cast<uint64_t>(found.st_size);
+    // A disk with bigger blocks says so here, before anything hangs on it.
+    if (takes(block_bytes) && read_block_of(1) != 0) return close();
+    known_ = false;
+}
+
+void DirectFile::close() {
+    ASSERT(begun_ == 0);
+    if (file_ >= 0) ::close(file_);
+    file_ = -1;
+    known_ = false;
+    refused_ = false;
+}
+
+int DirectFile::read_block_of(uint64_t offset) {
+    uint64_t head = offset % block_bytes;
+    while (head != 0) {
+        ssize_t n = pread(file_, stage_, block_bytes, static_cast<off_t>(offset - head));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno;
+        if (n != block_bytes) return EIO;
+        break;
+    }
+    end_ = offset;
+    known_ = true;
+    return 0;
+}
+
+// Behind what the stage has of the first block. Returns the bytes of the blocks.
+size_t DirectFile::stage(Bytes data, uint64_t offset) {
+    size_t head = offset % block_bytes;
+    size_t used = head + data.size();
+    size_t blocks = whole_blocks(used);
+    ASSERT(blocks <= stage_bytes);
+    memcpy(stage_ + head, data.data(), data.size());
+    memset(stage_ + used, 0, blocks - used);
+    return blocks;
+}
+
+void DirectFile::staged_is_written(uint64_t end) {
+    uint64_t first = end_ / block_bytes;
+    uint64_t last = end / block_bytes;
+    if (last > first && end % block_bytes != 0)
+        memmove(stage_, stage_ + (last - first) * block_bytes, end % block_bytes);
+    end_ = end;
+    known_ = true;
+}
+
+int DirectFile::write(Bytes data, uint64_t offset) {
+    ASSERT(begun_ == 0);
+    ASSERT(takes(offset + data.size()));
+    // Pages that somebody read are in the way of each begun write.
+    posix_fadvise(file_, 0, 0, POSIX_FADV_DONTNEED);
+    if (!known_ || end_ != offset)
+        if (int error = read_block_of(offset); error != 0) return error;
+    known_ = false;
+    while (!data.empty()) {
+        size_t part = std::min(data.size(), stage_bytes - offset % block_bytes);
+        size_t blocks = stage(data.first(part), offset);
+        uint64_t at = offset / block_bytes * block_bytes;
+        for (size_t done = 0; done < blocks;) {
+            ssize_t n = pwrite(file_, stage_ + done, blocks - done, static_cast<off_t>(at + done));
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) return errno;
+            if (n < ssize_t{block_bytes}) return EIO;
+            done += static_cast<size_t>(n) / block_bytes * block_bytes;
+        }
+        offset += part;
+        data = data.subspan(part);
+        staged_is_written(offset);
+    }
+    return 0;
+}
+
+bool DirectFile::begin(Bytes data, uint64_t offset) {
+    ASSERT(begun_ == 0);
+    if (context_ == 0 || refused_ || !known_ || end_ != offset) return false;
+    if (offset % block_bytes + data.size() > stage_bytes || !takes(offset + data.size()))
+        return false;
+    size_t blocks = stage(data, offset);
+    iocb request = {};
+    request.aio_lio_opcode = IOCB_CMD_PWRITE;
+    request.aio_fildes = static_cast<uint32_t>(file_);
+    request.aio_buf = reinterpret_cast<uintptr_t>(stage_);
+    request.aio_nbytes = blocks;
+    request.aio_offset = static_cast<int64_t>(offset / block_bytes * block_bytes);
+    request.aio_rw_flags = RWF_DSYNC | RWF_NOWAIT;
+    request.aio_flags = IOCB_FLAG_RESFD;
+    request.aio_resfd = static_cast<uint32_t>(event_);
+    iocb* requests[] = {&request};
+    if (syscall(SYS_io_submit, context_, 1, requests) != 1) {
+        refused_ = errno != EAGAIN;
+        return false;
+    }
+    begun_ = blocks;
+    begun_end_ = offset + data.size();
+    return true;
+}
+
+std::optional<int> DirectFile::ended(bool wait) {
+    if (begun_ == 0) return {};
+    uint64_t count = 0;
+    [[maybe_unused]] ssize_t taken = read(event_, &count, sizeof count);
+    io_event event = {};
+    long n = 0;
+    do
+        n = syscall(SYS_io_getevents, context_, wait ? 1 : 0, 1, &event, nullptr);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) return errno;
+    if (n == 0) return {};
+    size_t blocks = std::exchange(begun_, 0);
+    if (event.res == static_cast<int64_t>(blocks)) {
+        staged_is_written(begun_end_);
+        return 0;
+    }
+    if (event.res >= 0 || event.res == -EAGAIN) return EAGAIN;
+    refused_ = event.res == -EOPNOTSUPP || event.res == -EINVAL;
+    return refused_ ? EAGAIN : static_cast<int>(-event.res);
+}
+
+#else
+
+DirectFile::~DirectFile() = default;
+int DirectFile::event() { return -1; }
+void DirectFile::open(const std::string&) {}
+void DirectFile::close() {}
+int DirectFile::write(Bytes, uint64_t) { return ENOSYS; }
+bool DirectFile::begin(Bytes, uint64_t) { return false; }
+std::optional<int> DirectFile::ended(bool) { return {}; }
+
+#endif
+
+}  // namespace zk

@@ -1,0 +1,198 @@
+// direct_file_test.cc -- writes past the page cache, on a real file system.
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+
+#include "edge/direct_file.h"
+#include "edge/disk.h"
+#include "folder.h"
+
+using namespace zk;
+
+namespace {
+
+constexpr size_t block = DirectFile::block_bytes;
+
+// A file of so many bytes, all 'o', and what it ought to hold.
+struct Written : Folder {
+    std::string path = file("log");
+    std::string expected;
+    DirectFile direct;
+
+    explicit Written(size_t size) : expected(size, 'o') {
+        int made = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        REQUIRE(::write(made, expected.data(), size) == static_cast<ssize_t>(size));
+        fsync(made);
+        close(made);
+        direct.event();
+        direct.open(path);
+    }
+    // Of this file system there is nothing to be said.
+    bool possible() const { return direct.takes(1); }
+
+    void expect(uint64_t at, std::string_view text) {
+        expected.replace(at, text.size(), text);
+        size_t end = at + text.size();
+        size_t block_end = (end + block - 1) / block * block;
+        expected.replace(end, block_end - end, block_end - end, '\0');
+    }
+    int write(uint64_t at, std::string_view text) {
+        expect(at, text);
+        return direct.write(as_bytes(text), at);
+    }
+    // -1: it did not begin
+    int begin(uint64_t at, std::string_view text) {
+        return direct.begin(as_bytes(text), at) ? *direct.ended(true) : -1;
+    }
+};
+
+// SEED=n repeats a run.
+uint64_t given_seed() {
+    const char* given = getenv("SEED");
+    return given != nullptr ? strtoull(given, nullptr, 10) : std::random_device()();
+}
+
+std::string some_text(std::mt19937_64& random, size_t size) {
+    std::string text(size, '\0');
+    for (char& c : text) c = static_cast<char>('a' + random() % 26);
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("direct writes of any size leave what they should, begun or waited for") {
+    uint64_t seed = given_seed();
+    CAPTURE(seed);
+    std::mt19937_64 random(seed);
+    Written log(4 << 20);
+    if (!log.possible()) return;
+    uint64_t end = 0;
+    size_t begun = 0;
+    for (int i = 0; i < 300; ++i) {
+        if (random() % 20 == 0) end = random() % (1 << 20);
+        if (random() % 40 == 0) log.direct.open(log.path);
+        size_t most = random() % 10 == 0 ? 2 * DirectFile::stage_bytes : 9000;
+        std::string text = some_text(random, 1 + random() % most);
+        if (!log.direct.takes(end + text.size())) end = 0;
+        int error = random() % 4 == 0 ? -1 : log.begin(end, text);
+        if (error == 0) {
+            ++begun;
+            log.expect(end, text);
+        } else {
+            CHECK((error == -1 || error == EAGAIN));
+            CHECK(log.write(end, text) == 0);
+        }
+        end += text.size();
+        if (random() % 30 == 0) REQUIRE(content(log.path) == log.expected);
+    }
+    CHECK(content(log.path) == log.expected);
+    CHECK(begun > 100);
+}
+
+TEST_CASE("a direct write that goes on elsewhere is not begun without what was there before") {
+    Written log(16 * block);
+    if (!log.possible()) return;
+    CHECK(log.begin(10, "x") == -1);
+    CHECK(log.write(10, "abc") == 0);
+    CHECK(log.begin(14, "x") == -1);
+    CHECK(log.begin(13, "def") == 0);
+    log.expect(13, "def");
+    log.direct.forget();
+    CHECK(log.begin(16, "x") == -1);
+    CHECK(content(log.path) == log.expected);
+}
+
+TEST_CASE("a direct write makes no file longer") {
+    Written log(2 * block + 100);
+    if (!log.possible()) return;
+    CHECK(log.direct.takes(2 * block));
+    CHECK(!log.direct.takes(2 * block + 1));
+    CHECK(log.write(0, "abc") == 0);
+    CHECK(log.begin(3, std::string(2 * block, 'x')) == -1);
+    CHECK(content(log.path) == log.expected);
+}
+
+TEST_CASE("a begun write that fails says so") {
+    Written log(64 * block);
+    if (!log.possible()) return;
+    CHECK(log.write(32 * block, "abc") == 0);
+    SmallDisk full(16 * block);
+    CHECK(log.begin(32 * block + 3, "def") == EFBIG);
+    CHECK(content(log.path) == log.expected);
+}
+
+TEST_CASE("the end of a begun write makes its event readable") {
+    Written log(16 * block);
+    if (!log.possible()) return;
+    CHECK(log.write(0, "abc") == 0);
+    pollfd event{.fd = log.direct.event(), .events = POLLIN, .revents = 0};
+    CHECK(poll(&event, 1, 0) == 0);
+    REQUIRE(log.direct.begin(as_bytes("def"), 3));
+    CHECK(poll(&event, 1, 10'000) == 1);
+    CHECK(log.direct.ended(false) == 0);
+    CHECK(poll(&event, 1, 0) == 0);
+    CHECK(!log.direct.ended(false));
+}
+
+TEST_CASE("the log's lane does its lists in order, with its thread or without") {
+    Folder folder;
+    NameChanges names{0};
+    DiskLane lane{names, FileDisk::Way::direct};
+    std::string path = folder.file("log");
+    std::string other = folder.file("other");
+    uv_loop_t loop;
+    uv_async_t finished;
+    uv_loop_init(&loop);
+    uv_async_init(&loop, &finished, [](uv_async_t*) {});
+    lane.event();
+    lane.start(&finished);
+    std::vector<DiskLane::Done> done;
+    std::string expected;
+    uint64_t ticket = 0;
+    uint64_t seed = given_seed();
+    CAPTURE(seed);
+    std::mt19937_64 random(seed);
+    auto write = [&](const std::string& to) {
+        std::string text = some_text(random, 700);
+        DiskOp op{.path = to, .offset = expected.size()};
+        expected += text;
+        return std::pair(op, text);
+    };
+    std::vector<std::string> texts(64);
+    lane.submit({.ticket = ++ticket,
+                 .ops = {{.kind = DiskOpKind::create, .path = other, .size = 1 << 20},
+                         {.kind = DiskOpKind::sync, .path = other},
+                         {.kind = DiskOpKind::rename, .path = other, .to = path}}});
+    while (ticket < 500) {
+        // A few at a time, or one; with a sync, mostly.
+        size_t together = random() % 3 == 0 ? 1 + random() % 4 : 1;
+        for (size_t i = 0; i < together; ++i) {
+            auto [op, text] = write(path);
+            texts[ticket % texts.size()] = text;
+            op.kind = DiskOpKind::write;
+            op.data = as_bytes(texts[ticket % texts.size()]);
+            std::vector<DiskOp> ops{op};
+            if (random() % 10 != 0) ops.push_back({.kind = DiskOpKind::sync, .path = path});
+            lane.submit({.ticket = ++ticket, .ops = ops});
+        }
+        while (done.size() < ticket) lane.take_done(done);
+    }
+    lane.stop();
+    uv_close(reinterpret_cast<uv_handle_t*>(&finished), nullptr);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&loop) == 0);
+    for (uint64_t i = 0; i < ticket; ++i) {
+        CHECK(done[i].ticket == i + 1);
+        CHECK(done[i].result.error == 0);
+    }
+    expected.resize(1 << 20, '\0');
+    CHECK(content(path) == expected);
+}
