@@ -30,6 +30,10 @@ DirectFile::~DirectFile() {
     if (stage_ != nullptr) munmap(stage_, stage_bytes);
 }
 
+int DirectFile::open_file(const std::string& path) {
+    return ::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
+}
+
 int DirectFile::event() {
     if (event_ >= 0) return event_;
     event_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -52,7 +56,7 @@ void DirectFile::open(const std::string& path) {
     close();
     struct stat found = {};
     if (!make_stage()) return;
-    file_ = ::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
+    file_ = open_file(path);
     if (file_ < 0) return;
     if (fstat(file_, &found) != 0) return close();
     size_ = static_cast<uint64_t>(found.st_size);
@@ -178,6 +182,7 @@ std::optional<int> DirectFile::ended(bool wait) {
 #else
 
 DirectFile::~DirectFile() = default;
+int DirectFile::open_file(const std::string&) { return -1; }
 int DirectFile::event() { return -1; }
 void DirectFile::open(const std::string&) {}
 void DirectFile::close() {}

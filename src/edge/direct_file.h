@@ -4,15 +4,15 @@
 // them, and so two hand-overs a batch; where each has to wake a processor they take as long as the
 // disk. Linux takes a direct write that is durable when it ends (O_DIRECT, RWF_DSYNC), and an
 // eventfd tells that: so the loop begins it and goes to sleep in its poll. With RWF_NOWAIT the
-// kernel gives back what it would have to wait for; `write` and an fdatasync do that, on a thread.
-// Linux's older interface (io_submit) and not io_uring, which many containers forbid.
+// kernel gives back what it would have to wait for: that takes `write` and a sync, on a thread.
+// The interface is io_submit, and not io_uring, which many containers forbid.
 //
 //     file     | block | block | block |            a write takes the blocks that it touches, whole
 //                    aaaabbbbbbb0000                a: written before, the same once more
 //
-// Whoever writes goes on where the last write ended, mostly; the block of that end is kept. What was
-// durable in it is written again unchanged, so a write that the disk cuts at a sector harms none of
-// it. What a file holds behind the end of a write, up to the end of that block, becomes zeros.
+// Whoever writes goes on where the last write ended, mostly; the block of that end is kept. What
+// was durable in it is written again unchanged, so a write that the disk cuts at a sector harms
+// none of it. What a file holds behind a write, up to the end of that block, becomes zeros.
 //
 // One owner at a time: a thread that waits, or the loop with what it began. Numbers are errnos.
 
@@ -35,6 +35,9 @@ public:
     DirectFile(const DirectFile&) = delete;
     DirectFile& operator=(const DirectFile&) = delete;
     ~DirectFile();
+
+    // A descriptor to write whole blocks with, from memory that is aligned to them; -1: not here.
+    static int open_file(const std::string& path);
 
     // Makes the eventfd, once; -1 where begin() can do nothing.
     int event();
@@ -67,7 +70,7 @@ private:
 
     int file_ = -1;
     uint64_t size_ = 0;  // of the file
-    uint64_t end_ = 0;   // of the last write; its block's part before that is where the stage begins
+    uint64_t end_ = 0;   // of the last write; the stage begins with its block's part before that
     bool known_ = false;
     uint8_t* stage_ = nullptr;
 

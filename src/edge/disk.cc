@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <utility>
 
 namespace zk {
 
@@ -126,19 +127,29 @@ int FileDisk::create(const DiskOp& op) {
 
 // Asks for all the room first, so that a full disk says so at once. Then real zeros: a later sync
 // of what is written over them finds no extent to convert, and has nothing but the data to write.
+// They go past the page cache, too: nobody reads them, and there they would be in the way.
 int FileDisk::fill(uint64_t size) {
-    static const uint8_t zeros[zeros_bytes] = {};
+    alignas(DirectFile::block_bytes) static uint8_t zeros[zeros_bytes];  // and so they stay
     if (size > 0 && fallocate(file_, 0, 0, static_cast<off_t>(size)) != 0 && errno != EOPNOTSUPP &&
         errno != ENOSYS)
         return errno;
-    for (uint64_t at = 0; at < size;) {
+    int direct = DirectFile::open_file(path_);
+    int error = 0;
+    for (uint64_t at = 0; at < size && error == 0;) {
         size_t part = static_cast<size_t>(std::min<uint64_t>(zeros_bytes, size - at));
-        int error = write_all(file_, Bytes(zeros, part), at);
-        if (error != 0) return error;
+        bool by_cache = direct < 0 || part % DirectFile::block_bytes != 0;
+        error = write_all(by_cache ? file_ : direct, Bytes(zeros, part), at);
+        if (error == EINVAL && !by_cache) {
+            close(std::exchange(direct, -1));
+            error = 0;
+            continue;
+        }
         at += part;
-        if (way_ == Way::gentle && at % slice_bytes == 0 && fdatasync(file_) != 0) return errno;
+        if (error == 0 && way_ == Way::gentle && at % slice_bytes == 0 && fdatasync(file_) != 0)
+            error = errno;
     }
-    return 0;
+    if (direct >= 0) close(direct);
+    return error;
 }
 
 int FileDisk::rename_file(const DiskOp& op) {

@@ -51,8 +51,40 @@ bool create_is_ephemeral(Op op, Reader in) {
     return record.flags >= 0 && is_ephemeral(static_cast<CreateMode>(record.flags));
 }
 
+// The operations' paths, hashed once, and their memory fetched for several together.
+class PartsAhead {
+public:
+    PartsAhead(const Tree& tree, const Reader& body) : ahead_(tree), body_(body) {}
+
+    // Of each operation in its turn.
+    PathKey next() {
+        if (given_ == count_) look_ahead();
+        return ahead_.key(given_++);
+    }
+
+private:
+    void look_ahead() {
+        ahead_.clear();
+        given_ = 0;
+        for (count_ = 0; count_ < Tree::Ahead::most; ++count_) {
+            MultiHeader header;
+            decode(body_, header);
+            if (header.done) break;
+            ahead_.add(path_of(Reader(body_).rest()));
+            skip_operation(body_, static_cast<Op>(header.type));
+        }
+        ahead_.fetch();
+    }
+
+    Tree::Ahead ahead_;
+    Reader body_;
+    size_t given_ = 0;
+    size_t count_ = 0;
+};
+
 // Runs the operations until one fails; returns how many succeeded.
 size_t run_all(Write& call, Reader& body, Err& err) {
+    PartsAhead ahead(call.state.tree, body);
     size_t done = 0;
     for (;; ++done) {
         MultiHeader header;
@@ -69,6 +101,7 @@ size_t run_all(Write& call, Reader& body, Err& err) {
                    .in_multi = true,
                    .reply = call.reply,
                    .result = op};
+        call.state.know(ahead.next());
         // A handler reads its own record before anything else, and no further.
         err = find_command(header.type)->write(part, body);
         if (err != Err::ok) return done;

@@ -119,7 +119,8 @@ public:
         AclId parent_acl;
     };
     std::vector<Change> changes;
-    // Of a path in the request at hand.
+    // Of a path in the request at hand, or in the operation of it that comes next.
+    void know(const PathKey& key) { known_ = key; }
     PathKey key(std::string_view path) const {
         bool same = path.data() == known_.path.data() && path.size() == known_.path.size();
         return same && !path.empty() ? known_ : tree.key(path);

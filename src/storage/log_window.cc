@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t batch_bytes_max = 4u << 20;
 constexpr size_t unused_max = 4;
-constexpr size_t unused_bytes_max = 1u << 20;
+constexpr size_t unused_bytes_max = 2 * batch_bytes_max;  // of all of them
 
 // What a kept batch costs, which is more than its bytes if they are few.
 uint64_t cost(const LogBatch& batch) {
@@ -127,7 +127,9 @@ void LogWindow::start_anew(const Position& base) {
 }
 
 void LogWindow::recycle(Owned batch) {
-    if (unused_.size() >= unused_max || batch->bytes.capacity() > unused_bytes_max) return;
+    size_t bytes = batch->bytes.capacity();
+    for (const Owned& other : unused_) bytes += other->bytes.capacity();
+    if (unused_.size() >= unused_max || bytes > unused_bytes_max) return;
     batch->bytes.clear();
     batch->offsets.clear();
     unused_.push_back(std::move(batch));
