@@ -27,8 +27,8 @@ struct PageRange {
 };
 inline constexpr size_t huge_page_bytes = 2 * 1024 * 1024;
 // Makes one huge page of the small ones there, if the kernel can. Takes it from half a millisecond
-// to some, of which other threads wait for some hundred microseconds if they touch that memory or
-// map any. It may be unmapped already.
+// to some, in which other threads wait if they touch that memory or map any. It may be unmapped
+// already.
 void join_pages(void* huge_page);
 
 // How much of a block is worth giving back while the rest is in use.

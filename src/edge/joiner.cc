@@ -2,16 +2,26 @@
 
 #include "edge/joiner.h"
 
-#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/log.h"
 
 namespace zk {
 
+namespace {
+
+constexpr uint64_t rest = 9;  // times what a page took
+constexpr uint64_t rest_us_max = 50'000;
+constexpr uint64_t few = 4;   // pages, and what they may take
+constexpr uint64_t few_us_max = 8'000;
+
+}  // namespace
+
 PageJoiner::~PageJoiner() {
-    stopping_ = true;
+    stop();
     join_thread();
 }
 
@@ -19,7 +29,7 @@ void PageJoiner::start(std::vector<PageRange> ranges) {
     if (busy() || ranges.empty()) return;
     join_thread();
     ranges_ = std::move(ranges);
-    done_ = false;
+    done_ = stopping_ = false;
     running_ = uv_thread_create(&thread_, work, this) == 0;
     if (!running_) LOG(debug, "no thread to join pages");
 }
@@ -32,12 +42,20 @@ void PageJoiner::join_thread() {
 
 void PageJoiner::work(void* joiner) {
     auto& self = *static_cast<PageJoiner*>(joiner);
-    setpriority(PRIO_PROCESS, 0, 10);  // on Linux, of this thread
+    uint64_t joined = 0;
+    uint64_t few_us = 0;
     for (const PageRange& range : self.ranges_) {
         auto* begin = static_cast<uint8_t*>(range.begin);
-        for (size_t at = 0; at + huge_page_bytes <= range.bytes && !self.stopping_;
-             at += huge_page_bytes)
+        for (size_t at = 0; at + huge_page_bytes <= range.bytes; at += huge_page_bytes) {
+            if (self.stopping_ || few_us > few_us_max) break;
+            if (joined % few == 0) few_us = 0;
+            uint64_t started_ns = uv_hrtime();
             join_pages(begin + at);
+            uint64_t took_us = (uv_hrtime() - started_ns) / 1000;
+            few_us += took_us;
+            ++joined;
+            usleep(static_cast<useconds_t>(std::min(rest * took_us, rest_us_max)));
+        }
     }
     self.done_ = true;
 }

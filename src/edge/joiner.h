@@ -1,8 +1,10 @@
 // joiner.h -- makes huge pages of small ones, by a thread beside the loop.
 //
-// Layer 6. Owns the thread, which is there only while it has something to do, and steps back behind
-// the loop's. It touches no memory of the ranges itself: the kernel copies them, and whoever writes
-// there waits for it.
+// Layer 6. Owns the thread, which is there only while it has something to do. It touches no memory
+// of the ranges itself: the kernel copies them, and whoever writes there meanwhile waits for it. In
+// a large tree that is the loop, each time. So nine tenths of the time the thread sleeps; and where
+// a page takes longer than it can be worth (the host of a virtual machine may have to find it
+// first: 6 ms), it leaves the rest as it is.
 
 #pragma once
 
@@ -24,6 +26,8 @@ public:
 
     // If it is not busy with others.
     void start(std::vector<PageRange> ranges);
+    // After the page at hand; nobody waits. Before a fork: what both processes have would be copied.
+    void stop() { stopping_ = true; }
     bool busy() const { return running_ && !done_; }
 
 private:

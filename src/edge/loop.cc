@@ -259,6 +259,7 @@ Vitals UvIo::vitals() {
 }
 
 Result<void> UvIo::fork_snapshot(const std::string& path, WriteSnapshot write, const void* job) {
+    joiner_.stop();
     return child_.start(path, write, job);
 }
 
