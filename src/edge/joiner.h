@@ -26,7 +26,7 @@ public:
 
     // If it is not busy with others.
     void start(std::vector<PageRange> ranges);
-    // After the page at hand; nobody waits. Before a fork: what both processes have would be copied.
+    // After the page at hand; nobody waits. Before a fork: what is shared would be copied.
     void stop() { stopping_ = true; }
     bool busy() const { return running_ && !done_; }
 
