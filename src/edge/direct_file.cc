@@ -70,7 +70,7 @@ void DirectFile::close() {
     if (file_ >= 0) ::close(file_);
     file_ = -1;
     known_ = false;
-    refused_ = false;
+    rest_ = rest_left_ = 0;
 }
 
 int DirectFile::read_block_of(uint64_t offset) {
@@ -135,9 +135,13 @@ int DirectFile::write(Bytes data, uint64_t offset) {
 
 bool DirectFile::begin(Bytes data, uint64_t offset) {
     ASSERT(begun_ == 0);
-    if (context_ == 0 || refused_ || !known_ || end_ != offset) return false;
+    if (context_ == 0 || !known_ || end_ != offset) return false;
     if (offset % block_bytes + data.size() > stage_bytes || !takes(offset + data.size()))
         return false;
+    if (rest_left_ > 0) {
+        --rest_left_;
+        return false;
+    }
     size_t blocks = stage(data, offset);
     iocb request = {};
     request.aio_lio_opcode = IOCB_CMD_PWRITE;
@@ -150,7 +154,7 @@ bool DirectFile::begin(Bytes data, uint64_t offset) {
     request.aio_resfd = static_cast<uint32_t>(event_);
     iocb* requests[] = {&request};
     if (syscall(SYS_io_submit, context_, 1, requests) != 1) {
-        refused_ = errno != EAGAIN;
+        have_rest();
         return false;
     }
     begun_ = blocks;
@@ -172,11 +176,21 @@ std::optional<int> DirectFile::ended(bool wait) {
     size_t blocks = std::exchange(begun_, 0);
     if (event.res == static_cast<int64_t>(blocks)) {
         staged_is_written(begun_end_);
+        rest_ = 0;
         return 0;
     }
-    if (event.res >= 0 || event.res == -EAGAIN) return EAGAIN;
-    refused_ = event.res == -EOPNOTSUPP || event.res == -EINVAL;
-    return refused_ ? EAGAIN : static_cast<int>(-event.res);
+    bool again = event.res >= 0 || event.res == -EAGAIN || event.res == -EOPNOTSUPP ||
+                 event.res == -EINVAL;
+    if (!again) return static_cast<int>(-event.res);
+    have_rest();
+    return EAGAIN;
+}
+
+// Where it was in vain, it is tried again ever more rarely: some file systems always wait.
+void DirectFile::have_rest() {
+    constexpr uint32_t most = 1000;
+    rest_ = std::min(2 * rest_ + 1, most);
+    rest_left_ = rest_;
 }
 
 #else

@@ -67,6 +67,7 @@ private:
     int read_block_of(uint64_t offset);
     size_t stage(Bytes data, uint64_t offset);
     void staged_is_written(uint64_t end);
+    void have_rest();
 
     int file_ = -1;
     uint64_t size_ = 0;  // of the file
@@ -76,7 +77,8 @@ private:
 
     int event_ = -1;
     unsigned long context_ = 0;  // of the kernel's; 0: none
-    bool refused_ = false;       // this file system always waits
+    uint32_t rest_ = 0;  // so many are not begun after one that had to be written again
+    uint32_t rest_left_ = 0;
     size_t begun_ = 0;           // blocks' bytes under way
     uint64_t begun_end_ = 0;
 };
