@@ -63,7 +63,7 @@ inline bool no_room(int error) { return error == ENOSPC || error == EDQUOT || er
 struct DiskResult {
     int error = 0;           // errno of the op that failed, 0 if all went well
     uint32_t failed_op = 0;  // which of the list
-    uint64_t took_us = 0;
+    uint64_t took_us = 0;    // until the world took note
     std::vector<uint8_t> bytes = {};  // of all that was read, one behind the other
 };
 

@@ -3,7 +3,12 @@
 #include "edge/direct_file.h"
 
 #include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/fs.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,17 +16,8 @@
 #include <cstring>
 #include <utility>
 
-#ifdef __linux__
-#include <linux/aio_abi.h>
-#include <linux/fs.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#endif
 
 namespace zk {
-
-#ifdef __linux__
 
 DirectFile::~DirectFile() {
     close();
@@ -69,7 +65,7 @@ void DirectFile::close() {
     ASSERT(begun_ == 0);
     if (file_ >= 0) ::close(file_);
     file_ = -1;
-    known_ = false;
+    known_ = works_ = false;
     rest_ = rest_left_ = 0;
 }
 
@@ -123,7 +119,7 @@ int DirectFile::write(Bytes data, uint64_t offset) {
             ssize_t n = pwrite(file_, stage_ + done, blocks - done, static_cast<off_t>(at + done));
             if (n < 0 && errno == EINTR) continue;
             if (n < 0) return errno;
-            if (n < ssize_t{block_bytes}) return EIO;
+            if (n < ssize_t{block_bytes}) return n == 0 ? EIO : EINVAL;
             done += static_cast<size_t>(n) / block_bytes * block_bytes;
         }
         offset += part;
@@ -162,26 +158,32 @@ bool DirectFile::begin(Bytes data, uint64_t offset) {
     return true;
 }
 
+// The kernel hands out the end first and then makes the event readable: that may be seen late, when
+// nothing is under way any more, and is taken all the same.
 std::optional<int> DirectFile::ended(bool wait) {
-    if (begun_ == 0) return {};
     uint64_t count = 0;
     [[maybe_unused]] ssize_t taken = read(event_, &count, sizeof count);
+    if (begun_ == 0) return {};
     io_event event = {};
     long n = 0;
     do
         n = syscall(SYS_io_getevents, context_, wait ? 1 : 0, 1, &event, nullptr);
     while (n < 0 && errno == EINTR);
-    if (n < 0) return errno;
     if (n == 0) return {};
+    int failed = n < 0 ? errno : 0;
     size_t blocks = std::exchange(begun_, 0);
+    if (failed != 0) return failed;
     if (event.res == static_cast<int64_t>(blocks)) {
         staged_is_written(begun_end_);
+        works_ = true;
         rest_ = 0;
         return 0;
     }
-    bool again = event.res >= 0 || event.res == -EAGAIN || event.res == -EOPNOTSUPP ||
-                 event.res == -EINVAL;
-    if (!again) return static_cast<int>(-event.res);
+    int error = event.res < 0 ? static_cast<int>(-event.res) : 0;
+    bool not_here = !works_ && (error == EOPNOTSUPP || error == EINVAL);
+    // EFBIG comes before anything is written: write() will say whose fault it is.
+    bool again = event.res >= 0 || error == EAGAIN || error == EFBIG || not_here;
+    if (!again) return error;
     have_rest();
     return EAGAIN;
 }
@@ -192,18 +194,5 @@ void DirectFile::have_rest() {
     rest_ = std::min(2 * rest_ + 1, most);
     rest_left_ = rest_;
 }
-
-#else
-
-DirectFile::~DirectFile() = default;
-int DirectFile::open_file(const std::string&) { return -1; }
-int DirectFile::event() { return -1; }
-void DirectFile::open(const std::string&) {}
-void DirectFile::close() {}
-int DirectFile::write(Bytes, uint64_t) { return ENOSYS; }
-bool DirectFile::begin(Bytes, uint64_t) { return false; }
-std::optional<int> DirectFile::ended(bool) { return {}; }
-
-#endif
 
 }  // namespace zk

@@ -4,8 +4,10 @@
 // them, and so two hand-overs a batch; where each has to wake a processor they take as long as the
 // disk. Linux takes a direct write that is durable when it ends (O_DIRECT, RWF_DSYNC), and an
 // eventfd tells that: so the loop begins it and goes to sleep in its poll. With RWF_NOWAIT the
-// kernel gives back what it would have to wait for: that takes `write` and a sync, on a thread.
-// The interface is io_submit, and not io_uring, which many containers forbid.
+// kernel gives back most of what it would have to wait for: that takes `write` and a sync, on a
+// thread. With ext4 next to nothing; with XFS each write that comes in another tick of the clock
+// than the one before, for it has a time to change; with btrfs and tmpfs all. The interface is
+// io_submit, and not io_uring, which many containers forbid.
 //
 //     file     | block | block | block |            a write takes the blocks that it touches, whole
 //                    aaaabbbbbbb0000                a: written before, the same once more
@@ -50,13 +52,15 @@ public:
     // The file was written by another way: what is known of its content no longer holds.
     void forget() { known_ = false; }
 
-    // Waits, and syncs nothing. Requires: takes(offset + data.size()).
+    // Waits, and syncs nothing. Requires: takes(offset + data.size()). EINVAL, EOPNOTSUPP: not this
+    // way.
     int write(Bytes data, uint64_t offset);
 
     // Begins a write that is durable when it has ended; false: not this one. One at a time. The
     // bytes are copied.
     bool begin(Bytes data, uint64_t offset);
-    // What became of it, if it has ended or `wait`. EAGAIN: to be written again by write().
+    // What became of it, if it has ended or `wait`. EAGAIN: to be written again by write(). To be
+    // called whenever the event is readable, by the loop, even while a thread has the file.
     std::optional<int> ended(bool wait);
 
 private:
@@ -77,6 +81,7 @@ private:
 
     int event_ = -1;
     unsigned long context_ = 0;  // of the kernel's; 0: none
+    bool works_ = false;  // a write to this file was begun and went well
     uint32_t rest_ = 0;  // so many are not begun after one that had to be written again
     uint32_t rest_left_ = 0;
     size_t begun_ = 0;           // blocks' bytes under way

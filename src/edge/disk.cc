@@ -42,6 +42,8 @@ int sync_directory(const std::string& path) {
     return error;
 }
 
+bool no_direct_way(int error) { return error == EINVAL || error == EOPNOTSUPP; }
+
 }  // namespace
 
 DiskResult FileDisk::run(std::span<const DiskOp> ops) {
@@ -89,8 +91,11 @@ int FileDisk::run_one(const DiskOp& op) {
 int FileDisk::write(const DiskOp& op) {
     int error = open_file(op.path);
     if (error != 0) return error;
-    bool direct = synced_ && direct_.takes(op.offset + op.data.size());
-    if (direct) return direct_.write(op.data, op.offset);
+    if (synced_ && direct_.takes(op.offset + op.data.size())) {
+        error = direct_.write(op.data, op.offset);
+        if (!no_direct_way(error)) return error;
+        direct_.close();
+    }
     direct_.forget();
     return write_all(file_, op.data, op.offset);
 }
@@ -139,7 +144,7 @@ int FileDisk::fill(uint64_t size) {
         size_t part = static_cast<size_t>(std::min<uint64_t>(zeros_bytes, size - at));
         bool by_cache = direct < 0 || part % DirectFile::block_bytes != 0;
         error = write_all(by_cache ? file_ : direct, Bytes(zeros, part), at);
-        if (error == EINVAL && !by_cache) {
+        if (no_direct_way(error) && !by_cache) {
             close(std::exchange(direct, -1));
             error = 0;
             continue;
@@ -242,9 +247,8 @@ void DiskLane::stop() {
 
 void DiskLane::submit(Job job) {
     ASSERT(started_);
-    if (begun_) {
-        behind_.push_back(std::move(job));
-    } else if (owed_ == 0 && disk_.begin(job.ops)) {
+    ASSERT(!begun_);
+    if (owed_ == 0 && disk_.begin(job.ops)) {
         begun_ = std::move(job);
         begun_ns_ = uv_hrtime();
     } else {
@@ -268,12 +272,11 @@ void DiskLane::take_done(std::vector<Done>& done) {
         done_.clear();
         uv_mutex_unlock(&mutex_);
     }
-    if (!begun_) return;
     std::optional<int> error = disk_.ended(false);
     if (!error) return;
     Job job = std::move(*begun_);
     begun_.reset();
-    // Write and sync were one: if it failed, the sync did.
+    // Write and sync were one: if it failed, the sync may have.
     if (*error == EAGAIN)
         to_thread(std::move(job));
     else
@@ -281,8 +284,6 @@ void DiskLane::take_done(std::vector<Done>& done) {
                         .result = {.error = *error,
                                    .failed_op = 1,
                                    .took_us = (uv_hrtime() - begun_ns_) / 1000}});
-    for (Job& next : behind_) to_thread(std::move(next));
-    behind_.clear();
 }
 
 void DiskLane::work(void* lane) { static_cast<DiskLane*>(lane)->work_loop(); }

@@ -7,8 +7,9 @@
 //
 // The log's lane does most of its work without the thread: while that has nothing to do, the loop
 // itself begins a list that is a write and its sync, and the lane's event tells that it has ended
-// (direct_file.h). Only what the kernel would have to wait for goes to the thread. So the FileDisk
-// is the loop's as long as the thread owes it nothing, and the queue's lock is between the two.
+// (direct_file.h). What the kernel would have to wait for goes to the thread, and so does what the
+// open file is not known well enough for: the first write, one behind a rename or a removal. So the
+// FileDisk is the loop's as long as the thread owes it nothing, and the queue's lock is between.
 //
 // That count is how a lane notices that the path of its open file may mean another file by now.
 
@@ -46,7 +47,9 @@ public:
 
     // Instead of run, without waiting; false: not this list. `ended` has the errno once it is over.
     bool begin(std::span<const DiskOp> ops);
-    std::optional<int> ended(bool wait) { return direct_.ended(wait); }
+    std::optional<int> ended(bool wait) {
+        return way_ == Way::direct ? direct_.ended(wait) : std::nullopt;
+    }
     int event() { return way_ == Way::direct ? direct_.event() : -1; }
 
 private:
@@ -91,6 +94,7 @@ public:
     void start(uv_async_t* finished);
     // Waits for the list that is under way and forgets the rest. Before the async handle closes.
     void stop();
+    // Requires, of the log's lane: what was begun without the thread was taken.
     void submit(Job job);
     // Adds what is done to `done`, in order.
     void take_done(std::vector<Done>& done);
@@ -105,7 +109,6 @@ private:
     size_t owed_ = 0;            // jobs that the thread has and whose end was not taken
     std::optional<Job> begun_;   // without the thread, and when
     uint64_t begun_ns_ = 0;
-    std::vector<Job> behind_;    // what came meanwhile
     uv_thread_t thread_{};
     uv_mutex_t mutex_{};
     uv_sem_t jobs_{};  // one for each in the queue, and one to stop

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <ctime>
 
 #include "base/log.h"
 
@@ -15,8 +16,14 @@ namespace {
 
 constexpr uint64_t rest = 9;  // times what a page took
 constexpr uint64_t rest_us_max = 50'000;
-constexpr uint64_t few = 4;   // pages, and what they may take
+constexpr uint64_t few = 4;  // pages, and the processor time that they may take
 constexpr uint64_t few_us_max = 8'000;
+
+uint64_t processor_us() {
+    timespec used = {};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return static_cast<uint64_t>(used.tv_sec * 1'000'000 + used.tv_nsec / 1000);
+}
 
 }  // namespace
 
@@ -49,9 +56,9 @@ void PageJoiner::work(void* joiner) {
         for (size_t at = 0; at + huge_page_bytes <= range.bytes; at += huge_page_bytes) {
             if (self.stopping_ || few_us > few_us_max) break;
             if (joined % few == 0) few_us = 0;
-            uint64_t started_ns = uv_hrtime();
+            uint64_t started_us = processor_us();
             join_pages(begin + at);
-            uint64_t took_us = (uv_hrtime() - started_ns) / 1000;
+            uint64_t took_us = processor_us() - started_us;
             few_us += took_us;
             ++joined;
             usleep(static_cast<useconds_t>(std::min(rest * took_us, rest_us_max)));

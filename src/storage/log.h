@@ -6,7 +6,7 @@
 //     append --> open batch --flush--> in flight --on_disk--> durable --release--> kept --> gone
 //
 // One batch is in flight at a time; what is appended meanwhile is the next one. So a batch is what
-// arrived during the last fdatasync, and nobody waits for a timer.
+// arrived during the last sync, and nobody waits for a timer.
 //
 // A tail that conflicts with the leader's is cut at once in memory. On the disk the next batch cuts
 // it, for it begins a new segment that starts where the cut was made. Until that one has its name a
@@ -20,7 +20,8 @@
 //     no room to make the spare         full(): the node admits only what frees room; tried again
 //     activation finds no room          nothing of the batch was written: cut_needed()
 //     the batch itself finds no room    a torn tail, cut by the next segment: cut_needed(), too
-//     any other failed write or sync    fatal(): the process must end; never tried again
+//     any other failed write or sync    fatal(): the process must end; never tried again. So does
+//                                       a lack of room where write and sync were one call
 
 #pragma once
 

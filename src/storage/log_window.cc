@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t batch_bytes_max = 4u << 20;
 constexpr size_t unused_max = 4;
-constexpr size_t unused_bytes_max = 2 * batch_bytes_max;  // of all of them
+constexpr size_t unused_bytes_max = 4 * batch_bytes_max;  // of all: a full one has twice that
 
 // What a kept batch costs, which is more than its bytes if they are few.
 uint64_t cost(const LogBatch& batch) {
