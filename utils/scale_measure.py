@@ -152,20 +152,23 @@ def resident(member):
 
 
 def disk_writes(member):
-    """(calls, bytes) that each of its threads but the loop's has written."""
+    """What each of its threads has written: calls, bytes, bytes that went to the disk by itself."""
     pid, found = member.process.pid, {}
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/io") as io:
-            counts = dict(re.findall(r"(\w+): (\d+)", io.read()))
-        if int(thread) != pid:
-            found[thread] = (int(counts["syscw"]), int(counts["wchar"]))
+            counts = {name: int(count) for name, count in re.findall(r"(\w+): (\d+)", io.read())}
+        found[int(thread) == pid, thread] = (counts["syscw"], counts["wchar"],
+                                             counts["write_bytes"])
     return found
 
 
 def log_bytes(before, after):
-    """Those of the log: its thread writes most often. New segments are zeroed by another."""
-    return max((calls - before.get(thread, (0, 0))[0], size - before.get(thread, (0, 0))[1])
-               for thread, (calls, size) in after.items())[1]
+    """Those of the log, in whole blocks: begun by the loop itself. Where the file system does not
+    do that a thread writes them, most often of all; another one zeroes new segments."""
+    grown = {thread: [now - then for now, then in zip(counts, before.get(thread, (0, 0, 0)))]
+             for thread, counts in after.items()}
+    begun = sum(counts[2] for (is_loop, _), counts in grown.items() if is_loop)
+    return begun or max(counts[:2] for (is_loop, _), counts in grown.items() if not is_loop)[1]
 
 
 def metric(member, name):
