@@ -3,8 +3,8 @@
 #include "edge/direct_file.h"
 
 #include <fcntl.h>
-#include <linux/aio_abi.h>
 #include <linux/fs.h>
+#include <linux/io_uring.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ namespace zk {
 
 DirectFile::~DirectFile() {
     close();
-    if (context_ != 0) syscall(SYS_io_destroy, context_);
+    drop_ring();
     if (event_ >= 0) ::close(event_);
     if (stage_ != nullptr) munmap(stage_, stage_bytes);
 }
@@ -33,8 +33,42 @@ int DirectFile::open_file(const std::string& path) {
 int DirectFile::event() {
     if (event_ >= 0) return event_;
     event_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (event_ >= 0 && syscall(SYS_io_setup, 1, &context_) != 0) context_ = 0;
+    if (event_ >= 0 && !make_ring()) drop_ring();
     return event_;
+}
+
+// Room for one request and what became of it, shared with the kernel (io_uring(7)).
+bool DirectFile::make_ring() {
+    io_uring_params asked = {};
+    ring_.file = static_cast<int>(syscall(SYS_io_uring_setup, 1, &asked));
+    if (ring_.file < 0) return false;
+    ring_.submit_bytes = asked.sq_off.array + asked.sq_entries * sizeof(uint32_t);
+    ring_.done_bytes = asked.cq_off.cqes + asked.cq_entries * sizeof(io_uring_cqe);
+    auto map = [&](size_t bytes, off_t what) -> uint8_t* {
+        void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                        ring_.file, what);
+        return at == MAP_FAILED ? nullptr : static_cast<uint8_t*>(at);
+    };
+    ring_.submit = map(ring_.submit_bytes, IORING_OFF_SQ_RING);
+    ring_.done = map(ring_.done_bytes, IORING_OFF_CQ_RING);
+    ring_.request = map(sizeof(io_uring_sqe), IORING_OFF_SQES);
+    if (ring_.submit == nullptr || ring_.done == nullptr || ring_.request == nullptr) return false;
+    auto number = [](uint8_t* at) { return reinterpret_cast<uint32_t*>(at); };
+    ring_.submit_tail = number(ring_.submit + asked.sq_off.tail);
+    ring_.done_head = number(ring_.done + asked.cq_off.head);
+    ring_.done_tail = number(ring_.done + asked.cq_off.tail);
+    ring_.done_mask = *number(ring_.done + asked.cq_off.ring_mask);
+    ring_.ends = ring_.done + asked.cq_off.cqes;
+    *number(ring_.submit + asked.sq_off.array) = 0;  // the only request there is
+    return syscall(SYS_io_uring_register, ring_.file, IORING_REGISTER_EVENTFD, &event_, 1) == 0;
+}
+
+void DirectFile::drop_ring() {
+    if (ring_.submit != nullptr) munmap(ring_.submit, ring_.submit_bytes);
+    if (ring_.done != nullptr) munmap(ring_.done, ring_.done_bytes);
+    if (ring_.request != nullptr) munmap(ring_.request, sizeof(io_uring_sqe));
+    if (ring_.file >= 0) ::close(ring_.file);
+    ring_ = {};
 }
 
 // Not for a snapshot's child: a page that the disk reads at a fork would have to be copied for it.
@@ -131,7 +165,7 @@ int DirectFile::write(Bytes data, uint64_t offset) {
 
 bool DirectFile::begin(Bytes data, uint64_t offset) {
     ASSERT(begun_ == 0);
-    if (context_ == 0 || !known_ || end_ != offset) return false;
+    if (ring_.file < 0 || !known_ || end_ != offset) return false;
     if (offset % block_bytes + data.size() > stage_bytes || !takes(offset + data.size()))
         return false;
     if (rest_left_ > 0) {
@@ -139,17 +173,18 @@ bool DirectFile::begin(Bytes data, uint64_t offset) {
         return false;
     }
     size_t blocks = stage(data, offset);
-    iocb request = {};
-    request.aio_lio_opcode = IOCB_CMD_PWRITE;
-    request.aio_fildes = static_cast<uint32_t>(file_);
-    request.aio_buf = reinterpret_cast<uintptr_t>(stage_);
-    request.aio_nbytes = blocks;
-    request.aio_offset = static_cast<int64_t>(offset / block_bytes * block_bytes);
-    request.aio_rw_flags = RWF_DSYNC | RWF_NOWAIT;
-    request.aio_flags = IOCB_FLAG_RESFD;
-    request.aio_resfd = static_cast<uint32_t>(event_);
-    iocb* requests[] = {&request};
-    if (syscall(SYS_io_submit, context_, 1, requests) != 1) {
+    io_uring_sqe request = {};
+    request.opcode = IORING_OP_WRITE;
+    request.fd = file_;
+    request.addr = reinterpret_cast<uintptr_t>(stage_);
+    request.len = static_cast<uint32_t>(blocks);
+    request.off = offset / block_bytes * block_bytes;
+    request.rw_flags = RWF_DSYNC | RWF_NOWAIT;
+    memcpy(ring_.request, &request, sizeof request);
+    __atomic_store_n(ring_.submit_tail, *ring_.submit_tail + 1, __ATOMIC_RELEASE);
+    if (syscall(SYS_io_uring_enter, ring_.file, 1, 0, 0, nullptr, 0) != 1) {
+        // It was not taken, and must not be by the next call.
+        __atomic_store_n(ring_.submit_tail, *ring_.submit_tail - 1, __ATOMIC_RELEASE);
         have_rest();
         return false;
     }
@@ -164,15 +199,15 @@ std::optional<int> DirectFile::ended(bool wait) {
     uint64_t count = 0;
     [[maybe_unused]] ssize_t taken = read(event_, &count, sizeof count);
     if (begun_ == 0) return {};
-    io_event event = {};
-    long n = 0;
-    do
-        n = syscall(SYS_io_getevents, context_, wait ? 1 : 0, 1, &event, nullptr);
-    while (n < 0 && errno == EINTR);
-    if (n == 0) return {};
-    int failed = n < 0 ? errno : 0;
+    uint32_t head = *ring_.done_head;
+    while (head == __atomic_load_n(ring_.done_tail, __ATOMIC_ACQUIRE)) {
+        if (!wait) return {};
+        syscall(SYS_io_uring_enter, ring_.file, 0, 1, IORING_ENTER_GETEVENTS, nullptr, 0);
+    }
+    io_uring_cqe event = {};
+    memcpy(&event, ring_.ends + (head & ring_.done_mask) * sizeof event, sizeof event);
+    __atomic_store_n(ring_.done_head, head + 1, __ATOMIC_RELEASE);
     size_t blocks = std::exchange(begun_, 0);
-    if (failed != 0) return failed;
     if (event.res == static_cast<int64_t>(blocks)) {
         staged_is_written(begun_end_);
         works_ = true;

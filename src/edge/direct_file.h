@@ -7,7 +7,8 @@
 // kernel gives back most of what it would have to wait for: that takes `write` and a sync, on a
 // thread. With ext4 next to nothing; with XFS each write that comes in another tick of the clock
 // than the one before, for it has a time to change; with btrfs and tmpfs all. The interface is
-// io_submit, and not io_uring, which many containers forbid.
+// io_uring. Some containers forbid it, and all goes by the thread; but io_submit, which they allow,
+// makes a process take 40 ms to die before its connections end, and its peers wait for that.
 //
 //     file     | block | block | block |            a write takes the blocks that it touches, whole
 //                    aaaabbbbbbb0000                a: written before, the same once more
@@ -68,6 +69,8 @@ private:
         return (bytes + block_bytes - 1) / block_bytes * block_bytes;
     }
     bool make_stage();
+    bool make_ring();
+    void drop_ring();
     int read_block_of(uint64_t offset);
     size_t stage(Bytes data, uint64_t offset);
     void staged_is_written(uint64_t end);
@@ -80,7 +83,20 @@ private:
     uint8_t* stage_ = nullptr;
 
     int event_ = -1;
-    unsigned long context_ = 0;  // of the kernel's; 0: none
+    struct Ring {
+        int file = -1;  // -1: there is none
+        uint8_t* submit = nullptr;
+        uint8_t* done = nullptr;
+        uint8_t* request = nullptr;
+        size_t submit_bytes = 0;
+        size_t done_bytes = 0;
+        uint32_t* submit_tail = nullptr;
+        uint32_t* done_head = nullptr;
+        uint32_t* done_tail = nullptr;
+        uint32_t done_mask = 0;
+        uint8_t* ends = nullptr;
+    };
+    Ring ring_;
     bool works_ = false;  // a write to this file was begun and went well
     uint32_t rest_ = 0;  // so many are not begun after one that had to be written again
     uint32_t rest_left_ = 0;
