@@ -16,7 +16,6 @@
 #include <cstring>
 #include <utility>
 
-
 namespace zk {
 
 DirectFile::~DirectFile() {
@@ -33,8 +32,10 @@ int DirectFile::open_file(const std::string& path) {
 int DirectFile::event() {
     if (event_ >= 0) return event_;
     event_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (event_ >= 0 && !make_ring()) drop_ring();
-    return event_;
+    if (event_ < 0 || make_ring()) return event_;
+    drop_ring();
+    ::close(std::exchange(event_, -1));
+    return -1;
 }
 
 // Room for one request and what became of it, shared with the kernel (io_uring(7)).

@@ -6,25 +6,9 @@
 #include <unistd.h>
 
 #include "edge/data_directory.h"
+#include "folder.h"
 
 using namespace zk;
-
-namespace {
-
-struct Folder {
-    std::string path;
-    Folder() {
-        char name[] = "/tmp/zkd-test-XXXXXX";
-        REQUIRE(mkdtemp(name) != nullptr);
-        path = name;
-    }
-    ~Folder() {
-        std::string remove = "rm -rf " + path;
-        CHECK(system(remove.c_str()) == 0);
-    }
-};
-
-}  // namespace
 
 TEST_CASE("a directory that is missing may be made, its parents may not") {
     Folder folder;

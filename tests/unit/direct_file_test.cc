@@ -190,11 +190,13 @@ TEST_CASE("the log's lane does its lists in order, with its thread or without") 
         while (done.size() < ticket) lane.take_done(done);
     }
     // What comes late is taken as well (see above).
-    uint64_t one = 1;
     pollfd event{.fd = lane.event(), .events = POLLIN, .revents = 0};
-    REQUIRE(::write(event.fd, &one, sizeof one) == sizeof one);
-    lane.take_done(done);
-    CHECK(poll(&event, 1, 0) == 0);
+    if (event.fd >= 0) {
+        uint64_t one = 1;
+        REQUIRE(::write(event.fd, &one, sizeof one) == sizeof one);
+        lane.take_done(done);
+        CHECK(poll(&event, 1, 0) == 0);
+    }
     lane.stop();
     uv_close(reinterpret_cast<uv_handle_t*>(&finished), nullptr);
     uv_run(&loop, UV_RUN_DEFAULT);
