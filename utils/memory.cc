@@ -27,7 +27,7 @@
 #include <string>
 #include <vector>
 
-#include "edge/joiner.h"
+#include "edge/page_worker.h"
 #include "state/tree.h"
 #include "state/watch.h"
 
@@ -393,13 +393,13 @@ void forked_sets(Forest& forest, const Shape& shape, const char* what, double se
 
 // Sets while the thread makes huge pages of the tree's.
 void joined_sets(Forest& forest, const Shape& shape) {
-    PageJoiner joiner;
+    PageWorker joiner;
     std::vector<PageRange> ranges;
     forest.tree.whole_ranges(ranges);
     std::mt19937_64 chance(2);
     Longest sets{"sets beside the joining"};
     double start = now_us();
-    joiner.start(std::move(ranges));
+    joiner.start(PageWorker::Work::join, ranges);
     while (joiner.busy()) {
         std::string path = shape.path(chance() % shape.count / 2 * 2);
         sets.time([&] { forest.set(path, data46); });

@@ -73,6 +73,7 @@ Heap::~Heap() {
             chunk = next;
         }
     }
+    drop_ahead();
 }
 
 uint8_t* Heap::allocate(size_t size) {
@@ -217,10 +218,27 @@ void Heap::drop_span(Span* span) {
 
 void Heap::add_chunk() {
     static_assert(sizeof(Chunk) <= notes_bytes);
-    auto* chunk = static_cast<Chunk*>(allocate_aligned(chunk_bytes));
+    if (ahead_.empty()) ahead_.push_back(allocate_aligned(chunk_bytes));
+    auto* chunk = static_cast<Chunk*>(ahead_.back());
+    ahead_.pop_back();
     ++chunk_count_;
     chunk->free_spans = chunk->clean_spans = ~0u;
     link(chunk);
+}
+
+void Heap::map_ahead(size_t bytes, std::vector<PageRange>& fresh) {
+    size_t wanted = bytes / chunk_bytes;
+    if (ahead_.size() > wanted / 2) return;
+    size_t missing = wanted - ahead_.size();
+    auto* begin = static_cast<uint8_t*>(allocate_aligned(missing * chunk_bytes));
+    for (size_t i = 0; i < missing; ++i)
+        ahead_.insert(ahead_.begin(), begin + i * chunk_bytes);
+    fresh.push_back({begin, missing * chunk_bytes});
+}
+
+void Heap::drop_ahead() {
+    for (void* chunk : ahead_) release_zeroed(chunk, chunk_bytes);
+    ahead_ = {};
 }
 
 void Heap::whole_ranges(std::vector<PageRange>& out) const {

@@ -43,6 +43,11 @@ public:
     // Should this block be moved: allocate another, copy, release this one?
     bool misplaced(const uint8_t* block, size_t size) const;
 
+    // Has half so many bytes of chunks, or more, mapped before they are needed, and adds what is
+    // new of them. They count nowhere yet.
+    void map_ahead(size_t bytes, std::vector<PageRange>& fresh);
+    void drop_ahead();
+
     // What may be joined to huge pages: chunks without holes.
     void whole_ranges(std::vector<PageRange>& out) const;
 
@@ -95,6 +100,7 @@ private:
 
     Class classes_[classes] = {};
     Chunk* chunks_[spans_per_chunk + 1] = {};  // by how many spans are in use
+    std::vector<void*> ahead_;  // chunks without notes yet, the next one last
     uint32_t chunk_count_ = 0;
     uint32_t kept_spans_ = 0;  // of the free ones, those not clean
     uint32_t used_spans_ = 0;

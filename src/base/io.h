@@ -114,10 +114,11 @@ public:
     virtual Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                        const void* job) = 0;
 
-    // Joins the pages of these ranges beside the turns, one after the other (pages.h). They may go
-    // out of use meanwhile. Nothing is told; what comes while it works is not taken. A world
-    // without such pages does nothing.
-    virtual void join_pages(std::vector<PageRange>) {}
+    // Has the pages of these ranges there, or joined, beside the turns, one after the other
+    // (pages.h). They may go out of use meanwhile. Nothing is told; what comes while it works is
+    // not taken: `ranges` is as it was. A world without such pages does nothing.
+    virtual void populate_pages(std::vector<PageRange>& ranges) { ranges.clear(); }
+    virtual void join_pages(std::vector<PageRange>& ranges) { ranges.clear(); }
 
     virtual Vitals vitals() = 0;
 

@@ -52,6 +52,11 @@ void* allocate_aligned(size_t bytes) {
     return begin + skip;
 }
 
+void populate_pages(void* begin, size_t bytes) {
+    constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, Linux 5.14; else they come when used
+    madvise(begin, bytes, populate_write);
+}
+
 void join_pages(void* huge) {
     constexpr int collapse = 25;  // MADV_COLLAPSE, Linux 6.1; without it all stays as it is
     madvise(huge, huge_page_bytes, collapse);

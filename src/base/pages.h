@@ -26,6 +26,9 @@ struct PageRange {
     size_t bytes;
 };
 inline constexpr size_t huge_page_bytes = 2 * 1024 * 1024;
+// Has the small pages there before they are first touched. For a thread that so spares another the
+// waiting; it may be unmapped already.
+void populate_pages(void* begin, size_t bytes);
 // Makes one huge page of the small ones there, if the kernel can. Takes it from half a millisecond
 // to some, in which other threads wait if they touch that memory or map any. It may be unmapped
 // already.

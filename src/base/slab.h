@@ -13,6 +13,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -64,10 +65,22 @@ public:
     T& operator[](uint32_t id) { return at(id); }
     const T& operator[](uint32_t id) const { return at(id); }
 
+    // Maps another run if the last one is in use, and adds of it what records with numbers below
+    // `end` take.
+    void map_ahead(uint32_t end, std::vector<PageRange>& fresh) {
+        size_t first = (chunks_.size() + chunks_together - 1) / chunks_together * chunks_together;
+        bool in_use = (next_ >> chunk_bits) + chunks_together >= first;
+        if (!in_use || end <= first << chunk_bits) return;
+        while (chunks_.size() < first + chunks_together) add_chunk();
+        size_t records = end - (first << chunk_bits);
+        fresh.push_back({chunks_[first], std::min(run_bytes, records * sizeof(T))});
+    }
+
     // Adds the runs that are in use from end to end (pages.h).
     void whole_ranges(std::vector<PageRange>& out) const {
         if (run_bytes < aligned_from) return;
-        for (size_t i = 0; i + chunks_together < chunks_.size(); i += chunks_together)
+        size_t used = next_ >> chunk_bits;
+        for (size_t i = 0; i + chunks_together <= used; i += chunks_together)
             out.push_back({chunks_[i], run_bytes});
     }
 

@@ -259,7 +259,7 @@ Vitals UvIo::vitals() {
 }
 
 Result<void> UvIo::fork_snapshot(const std::string& path, WriteSnapshot write, const void* job) {
-    joiner_.stop();
+    page_worker_.stop();
     return child_.start(path, write, job);
 }
 

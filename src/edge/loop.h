@@ -22,8 +22,8 @@
 #include "base/io.h"
 #include "edge/disk.h"
 #include "edge/fork.h"
-#include "edge/joiner.h"
 #include "edge/net.h"
+#include "edge/page_worker.h"
 
 namespace zk {
 
@@ -53,7 +53,12 @@ public:
                            std::span<uint8_t> out) override;
     Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                const void* job) override;
-    void join_pages(std::vector<PageRange> ranges) override { joiner_.start(std::move(ranges)); }
+    void populate_pages(std::vector<PageRange>& ranges) override {
+        page_worker_.start(PageWorker::Work::populate, ranges);
+    }
+    void join_pages(std::vector<PageRange>& ranges) override {
+        page_worker_.start(PageWorker::Work::join, ranges);
+    }
     Vitals vitals() override;
     size_t send(ClientId client, Buffer& bytes) override { return network_.send(client, bytes); }
     void close(ClientId client) override { network_.close(client); }
@@ -97,7 +102,7 @@ private:
                           {names_, FileDisk::Way::at_once}};
     std::vector<DiskLane::Done> done_;
     SnapshotChild child_;
-    PageJoiner joiner_;
+    PageWorker page_worker_;
 
     uint64_t now_us_ = 0;      // 0: to be read, once it matters
     int64_t wall_ms_ = 0;      // of this turn; 0: to be read

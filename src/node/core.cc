@@ -604,7 +604,7 @@ void Core::join_pages() {
     if (!pages_split_ && ranges.size() == joined_ranges_) return;
     pages_split_ = false;
     joined_ranges_ = ranges.size();
-    io_.join_pages(std::move(ranges));
+    io_.join_pages(ranges);
 }
 
 // Not before the last entry applied is on this disk, too: until then nothing more is applied.

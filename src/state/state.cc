@@ -362,7 +362,7 @@ bool State::load_session(Reader& in) {
 bool State::load_znodes(Reader& in, uint64_t& count) {
     for (; in.left() > 0; ++count)
         if (!load_znode(in)) return false;
-    return tree.place();
+    return tree.unplaced() < load_together_ || tree.place();
 }
 
 bool State::load_znode(Reader& in) {
@@ -421,6 +421,7 @@ void State::complete_below(size_t depth) {
 Result<void> State::load_end(uint64_t zxid, uint64_t term, uint64_t digest) {
     complete_below(0);
     load_path_.clear();
+    if (!tree.place_rest()) return Error{.text = "two znodes have the same path"};
     acls.restored();
     quotas.rebuild();
     zxid_ = zxid;

@@ -91,7 +91,12 @@ public:
     using Emit = void (*)(void* context, uint32_t section, Bytes record);
     void save(void* context, Emit emit) const;
     // `load` takes all records that there are in `in`, and says how many.
-    void load_begin(uint64_t bytes) { load_bytes_ = bytes; }  // as long as the whole may be
+    // `bytes`: as long as the whole may be. `together`: so many znodes at most, and a record's
+    // worth, are placed in the index in one go.
+    void load_begin(uint64_t bytes, size_t together) {
+        load_bytes_ = bytes;
+        load_together_ = together;
+    }
     Result<uint64_t> load(uint32_t section, Reader& in);
     Result<void> load_end(uint64_t zxid, uint64_t term, uint64_t digest);
 
@@ -170,6 +175,7 @@ private:
     std::vector<Step> load_way_;
     std::string load_path_;
     uint64_t load_bytes_ = 0;
+    size_t load_together_ = 0;
 };
 
 }  // namespace zk

@@ -539,7 +539,7 @@ ZnodeId Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Sa
         release_bytes(znodes_[root]);
     } else {
         id = znodes_.allocate();
-        unplaced_.push_back({hash, id});
+        unplaced_.push_back({static_cast<uint32_t>(hash), id});
     }
     uint32_t keeps_extra = znodes_[id].extra;
     Znode& znode = znodes_[id];
@@ -588,6 +588,26 @@ bool Tree::place() {
         index_.insert(hash, id);
     }
     return true;
+}
+
+bool Tree::place_rest() {
+    bool good = place();
+    unplaced_ = {};
+    in_order_ = {};
+    heap_.drop_ahead();
+    expected_ = 0;
+    return good;
+}
+
+// Not for a small tree: that is there before the thread is.
+void Tree::map_ahead(std::vector<PageRange>& fresh) {
+    constexpr uint32_t many = 500'000;
+    constexpr size_t heap_ahead = 16 * 1024 * 1024;
+    if (expected_ < many) return;
+    if (fresh_index_) index_.whole_ranges(fresh);
+    fresh_index_ = false;
+    znodes_.map_ahead(expected_ + 1, fresh);
+    heap_.map_ahead(heap_ahead, fresh);
 }
 
 ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {

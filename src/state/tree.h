@@ -203,14 +203,24 @@ public:
     ZnodeId restore(std::string_view path, ZnodeId parent, const Saved& saved, ZnodeList* list);
 
     // The same in steps, for millions of them: who puts them back keeps the hashes of their paths,
-    // says of each when it has all its children, for only then it counts in the digest, and after
-    // some thousands has them placed in the index, in the order of its memory. `place` says false
-    // if a parent has two children of one name.
-    void expect(uint32_t count) { index_.reserve(count); }
+    // says of each when it has all its children, for only then it counts in the digest, and has
+    // them placed in the index: many together, in the order of its memory. In an index of a hundred
+    // megabytes half a million find half of what they need in the pages and lines of those before
+    // them. `place` says false if a parent has two children of one name.
+    // What `count` need is mapped ahead of its use and added to `fresh`, for another thread to
+    // populate: a part at each call. So it takes 32 MB more than there are znodes for, at most.
+    void expect(uint32_t count) {
+        index_.reserve(count);
+        expected_ = count;
+        fresh_index_ = true;
+    }
+    void map_ahead(std::vector<PageRange>& fresh);
     uint64_t hash_path(std::string_view path) const;
     ZnodeId put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Saved& saved,
                      ZnodeList* list);
+    size_t unplaced() const { return unplaced_.size(); }
     bool place();
+    bool place_rest();  // in the end; what was mapped and not used goes back
     void complete(uint64_t hash, ZnodeId id) { add_terms(hash, id); }
 
     // Walks all znodes, parents before children, without allocating. `depth` follows: + 1 into
@@ -264,11 +274,13 @@ private:
     std::vector<Undo> undos_;
     std::vector<ZnodeId> removed_;  // since the last sweep
     struct Unplaced {
-        uint64_t hash;
+        uint32_t hash;  // as much of it as the index keeps
         ZnodeId id;
     };
     std::vector<Unplaced> unplaced_;  // put back, but not in the index yet
     std::vector<Unplaced> in_order_;
+    uint32_t expected_ = 0;  // all in all; 0: no longer
+    bool fresh_index_ = false;
 };
 
 }  // namespace zk

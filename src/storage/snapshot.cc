@@ -2,8 +2,10 @@
 
 #include "storage/snapshot.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
+#include <vector>
 
 #include "base/hash.h"
 
@@ -14,7 +16,7 @@ namespace {
 constexpr std::string_view magic = "ZKDSNAP\n";
 constexpr uint32_t snapshot_format = 1;
 constexpr size_t header_size = snapshot_header_size;
-constexpr size_t load_size = 1u << 20;  // read at a time
+constexpr size_t load_size = 4u << 20;  // read at a time
 constexpr size_t chunk_head_size = 16;
 constexpr size_t trailer_size = 16;
 constexpr size_t chunk_size = 1u << 20;
@@ -173,9 +175,10 @@ Result<SnapshotHeader> decode_snapshot_header(Bytes bytes, const std::string& pa
     return header;
 }
 
-SnapshotParser::SnapshotParser(std::string path, uint64_t size, uint64_t ensemble, State& state)
+SnapshotParser::SnapshotParser(std::string path, uint64_t size, uint64_t ensemble, State& state,
+                               Pace pace)
     : path_(std::move(path)), size_(size), ensemble_(ensemble), state_(state) {
-    state_.load_begin(size);
+    state_.load_begin(size, pace == Pace::at_once ? 512 * 1024 : 1);
 }
 
 size_t SnapshotParser::wanted() const {
@@ -190,14 +193,23 @@ size_t SnapshotParser::wanted() const {
 }
 
 Result<void> SnapshotParser::feed(Bytes bytes) {
-    rest_.append(bytes);
-    while (rest_.size() >= wanted()) {
+    for (;;) {
         size_t size = wanted();
-        if (Result<void> good = step(rest_.bytes().first(size)); !good) return good;
+        Bytes next;
+        if (rest_.empty() && bytes.size() >= size) {
+            next = bytes.first(size);
+            bytes = bytes.subspan(size);
+        } else {
+            size_t take = std::min(size - rest_.size(), bytes.size());
+            rest_.append(bytes.first(take));
+            bytes = bytes.subspan(take);
+            if (rest_.size() < size) return {};
+            next = rest_.bytes();
+        }
+        if (Result<void> good = step(next); !good) return good;
         offset_ += size;
-        rest_.consume(size);
+        rest_.clear();
     }
-    return {};
 }
 
 Result<void> SnapshotParser::step(Bytes bytes) {
@@ -268,8 +280,9 @@ Result<Position> load_snapshot(Io& io, const std::string& path, uint64_t ensembl
                                State& state) {
     Result<uint64_t> size = io.file_size(path);
     if (!size) return size.error();
-    SnapshotParser parser(path, *size, ensemble, state);
+    SnapshotParser parser(path, *size, ensemble, state, SnapshotParser::Pace::at_once);
     Buffer bytes;
+    std::vector<PageRange> fresh;
     for (uint64_t offset = 0; offset < *size;) {
         bytes.clear();
         Result<size_t> got = io.read_at(path, offset, {bytes.grow(load_size), load_size});
@@ -278,6 +291,8 @@ Result<Position> load_snapshot(Io& io, const std::string& path, uint64_t ensembl
         if (Result<void> good = parser.feed(bytes.bytes().first(*got)); !good)
             return good.error();
         offset += *got;
+        state.tree.map_ahead(fresh);
+        if (!fresh.empty()) io.populate_pages(fresh);
     }
     if (!parser.done()) return damage(path, *size, "the file ends too early");
     return parser.header()->last;

@@ -63,8 +63,10 @@ Result<SnapshotHeader> decode_snapshot_header(Bytes bytes, const std::string& pa
 // proved before the state hears of it.
 class SnapshotParser {
 public:
+    // In turns: no chunk leaves work to a later one.
+    enum class Pace { at_once, in_turns };
     // `size`: of the whole. The state must be a fresh one.
-    SnapshotParser(std::string path, uint64_t size, uint64_t ensemble, State& state);
+    SnapshotParser(std::string path, uint64_t size, uint64_t ensemble, State& state, Pace pace);
 
     // After an error the state is good for nothing.
     Result<void> feed(Bytes bytes);
@@ -89,7 +91,7 @@ private:
     State& state_;
     Expect expect_ = Expect::header;
     uint64_t offset_ = 0;  // of what is expected
-    Buffer rest_;
+    Buffer rest_;  // of what is expected, if not all of it came at once
     std::optional<SnapshotHeader> header_;
     uint32_t section_ = 0;
     uint32_t length_ = 0;

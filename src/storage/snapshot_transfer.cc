@@ -101,7 +101,8 @@ SnapshotReceiver::SnapshotReceiver(Io& io, std::string directory, const Snapshot
       id_(id),
       ticket_(ticket),
       state_(std::make_unique<State>(state_seed)),
-      parser_("the snapshot from a peer", id.size, ensemble, *state_) {}
+      parser_("the snapshot from a peer", id.size, ensemble, *state_,
+              SnapshotParser::Pace::in_turns) {}
 
 size_t SnapshotReceiver::room() const {
     size_t held = waiting_.size() + writing_.size();

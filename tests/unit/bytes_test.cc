@@ -204,3 +204,25 @@ TEST_CASE("records of a slab stay where they are while it grows, and are never s
         CHECK(id < slab.end());
     }
 }
+
+TEST_CASE("a slab maps one run ahead, as far as records are expected") {
+    Slab<Record> slab;
+    constexpr size_t run = 64 * 4096;  // records
+    std::vector<PageRange> fresh;
+    slab.allocate();
+    slab.map_ahead(run + 100, fresh);
+    REQUIRE(fresh.size() == 1);
+    CHECK(fresh[0].bytes == 100 * sizeof(Record));
+    slab.map_ahead(2 * run + 1, fresh);
+    CHECK(fresh.size() == 1);
+    while (slab.end() <= run) slab.allocate();
+    CHECK(&slab[run] == fresh[0].begin);
+    slab.map_ahead(2 * run, fresh);
+    CHECK(fresh.size() == 1);
+    slab.map_ahead(9 * run, fresh);
+    REQUIRE(fresh.size() == 2);
+    CHECK(fresh[1].bytes == run * sizeof(Record));
+    std::vector<PageRange> whole;
+    slab.whole_ranges(whole);
+    CHECK(whole.size() == 1);  // of what is in use
+}

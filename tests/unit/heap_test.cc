@@ -103,3 +103,37 @@ TEST_CASE("when few are left of many, packing makes the rest free for other size
     CHECK(blocks.heap.idle_bytes() < blocks.heap.used_bytes() / 3);
     for (const auto& block : blocks.all) REQUIRE(blocks.whole(block));
 }
+
+TEST_CASE("what is mapped ahead is used next, in its order, and mapped again when half is gone") {
+    constexpr size_t chunk = 2 * 1024 * 1024;
+    Heap heap;
+    std::vector<PageRange> fresh;
+    std::vector<uint8_t*> blocks;
+    auto fill = [&](size_t bytes) {
+        for (size_t used = 0; used < bytes; used += 8192) blocks.push_back(heap.allocate(8192));
+    };
+    auto in_fresh = [&](size_t from, size_t to) {
+        auto* begin = static_cast<uint8_t*>(fresh.back().begin);
+        return blocks.back() >= begin + from && blocks.back() < begin + to;
+    };
+    heap.map_ahead(4 * chunk, fresh);
+    REQUIRE(fresh.size() == 1);
+    CHECK(fresh[0].bytes == 4 * chunk);
+    CHECK(heap.idle_bytes() == 0);
+    fill(1);
+    CHECK(in_fresh(0, chunk));
+    heap.map_ahead(4 * chunk, fresh);
+    CHECK(fresh.size() == 1);
+    fill(chunk);
+    CHECK(in_fresh(chunk, 2 * chunk));
+    heap.map_ahead(4 * chunk, fresh);
+    REQUIRE(fresh.size() == 2);
+    CHECK(fresh[1].bytes == 2 * chunk);
+    fill(3 * chunk);
+    CHECK(in_fresh(0, chunk));
+    heap.drop_ahead();
+    fill(3 * chunk);
+    CHECK(!in_fresh(0, 2 * chunk));
+    for (uint8_t* block : blocks) heap.release(block, 8192);
+    CHECK(heap.used_bytes() == 0);
+}

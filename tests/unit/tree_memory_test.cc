@@ -289,3 +289,28 @@ TEST_CASE("changes are taken back wherever they are cut off") {
         CHECK(picture(world) == before);
     }
 }
+
+TEST_CASE("for a large tree memory is mapped ahead of the znodes, for a small one none is") {
+    World world;
+    std::vector<PageRange> fresh;
+    auto bytes = [&] {
+        uint64_t sum = 0;
+        for (const PageRange& range : fresh) sum += range.bytes;
+        return sum;
+    };
+    world.state.tree.expect(400'000);
+    world.state.tree.map_ahead(fresh);
+    CHECK(fresh.empty());
+    world.state.tree.expect(10'000'000);
+    world.state.tree.map_ahead(fresh);
+    uint64_t index = 10'000'000ull * 8 * 4 / 3;
+    CHECK(bytes() >= index + (32u << 20));
+    CHECK(bytes() < index + (33u << 20));
+    uint64_t before = bytes();
+    world.state.tree.map_ahead(fresh);
+    CHECK(bytes() == before);  // half of it is not used yet
+    CHECK(world.state.tree.place_rest());
+    world.state.tree.map_ahead(fresh);
+    CHECK(bytes() == before);
+    CHECK(world.create("/a").err == Err::ok);
+}

@@ -1,18 +1,22 @@
-// joiner.cc -- see joiner.h.
+// page_worker.cc -- see page_worker.h.
 
-#include "edge/joiner.h"
+#include "edge/page_worker.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
+#include <utility>
 
 #include "base/log.h"
 
 namespace zk {
 
 namespace {
+
+// Who maps memory waits meanwhile.
+constexpr size_t populate_at_once = 256 * 1024;
 
 constexpr uint64_t rest = 9;  // times what a page took
 constexpr uint64_t rest_us_max = 50'000;
@@ -27,34 +31,52 @@ uint64_t processor_us() {
 
 }  // namespace
 
-PageJoiner::~PageJoiner() {
+PageWorker::~PageWorker() {
     stop();
-    join_thread();
+    end_thread();
 }
 
-void PageJoiner::start(std::vector<PageRange> ranges) {
-    if (busy() || ranges.empty()) return;
-    join_thread();
-    ranges_ = std::move(ranges);
+bool PageWorker::start(Work work, std::vector<PageRange>& ranges) {
+    if (busy()) return false;
+    end_thread();
+    work_ = work;
+    ranges_ = std::exchange(ranges, {});
     done_ = stopping_ = false;
-    running_ = uv_thread_create(&thread_, work, this) == 0;
-    if (!running_) LOG(debug, "no thread to join pages");
+    running_ = uv_thread_create(&thread_, run, this) == 0;
+    if (!running_) LOG(debug, "no thread to prepare pages");
+    return running_;
 }
 
-void PageJoiner::join_thread() {
+void PageWorker::end_thread() {
     if (!running_) return;
     uv_thread_join(&thread_);
     running_ = false;
 }
 
-void PageJoiner::work(void* joiner) {
-    auto& self = *static_cast<PageJoiner*>(joiner);
+void PageWorker::run(void* worker) {
+    auto& self = *static_cast<PageWorker*>(worker);
+    if (self.work_ == Work::populate)
+        self.populate();
+    else
+        self.join();
+    self.done_ = true;
+}
+
+void PageWorker::populate() {
+    for (const PageRange& range : ranges_) {
+        auto* begin = static_cast<uint8_t*>(range.begin);
+        for (size_t at = 0; at < range.bytes && !stopping_; at += populate_at_once)
+            populate_pages(begin + at, std::min(populate_at_once, range.bytes - at));
+    }
+}
+
+void PageWorker::join() {
     uint64_t joined = 0;
     uint64_t few_us = 0;
-    for (const PageRange& range : self.ranges_) {
+    for (const PageRange& range : ranges_) {
         auto* begin = static_cast<uint8_t*>(range.begin);
         for (size_t at = 0; at + huge_page_bytes <= range.bytes; at += huge_page_bytes) {
-            if (self.stopping_ || few_us > few_us_max) break;
+            if (stopping_ || few_us > few_us_max) return;
             if (joined % few == 0) few_us = 0;
             uint64_t started_us = processor_us();
             join_pages(begin + at);
@@ -64,7 +86,6 @@ void PageJoiner::work(void* joiner) {
             usleep(static_cast<useconds_t>(std::min(rest * took_us, rest_us_max)));
         }
     }
-    self.done_ = true;
 }
 
 }  // namespace zk

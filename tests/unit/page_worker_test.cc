@@ -1,0 +1,44 @@
+// page_worker_test.cc -- pages that are there before anybody writes to them.
+
+#include "edge/page_worker.h"
+
+#include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+using namespace zk;
+
+TEST_CASE("populated memory is there, zero, and nothing beside it") {
+    constexpr size_t page = 4096;
+    constexpr size_t bytes = huge_page_bytes;
+    auto* block = static_cast<uint8_t*>(allocate_aligned(bytes));
+    PageWorker worker;
+    std::vector<PageRange> ranges = {{block, bytes / 2}};
+    REQUIRE(worker.start(PageWorker::Work::populate, ranges));
+    CHECK(ranges.empty());
+    while (worker.busy()) usleep(100);
+    std::vector<uint8_t> there(bytes / page);
+    REQUIRE(mincore(block, bytes, there.data()) == 0);
+    auto middle = there.begin() + static_cast<long>(there.size() / 2);
+    CHECK(std::count(there.begin(), middle, 1) == static_cast<long>(there.size() / 2));
+    CHECK(std::count(middle, there.end(), 1) == 0);
+    CHECK(std::all_of(block, block + bytes, [](uint8_t byte) { return byte == 0; }));
+    release_zeroed(block, bytes);
+}
+
+TEST_CASE("a busy worker takes nothing, and what is unmapped does no harm") {
+    constexpr size_t bytes = 64 * huge_page_bytes;
+    auto* block = static_cast<uint8_t*>(allocate_aligned(bytes));
+    release_zeroed(block, bytes);
+    PageWorker worker;
+    std::vector<PageRange> many(50'000, {block, bytes});
+    REQUIRE(worker.start(PageWorker::Work::populate, many));
+    std::vector<PageRange> others = {{block, bytes}};
+    CHECK(!worker.start(PageWorker::Work::join, others));
+    CHECK(others.size() == 1);
+    worker.stop();
+    while (worker.busy()) usleep(100);
+    CHECK(worker.start(PageWorker::Work::join, others));
+}
