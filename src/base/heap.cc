@@ -238,7 +238,7 @@ void Heap::map_ahead(size_t bytes, std::vector<PageRange>& fresh) {
 
 void Heap::drop_ahead() {
     for (void* chunk : ahead_) release_zeroed(chunk, chunk_bytes);
-    ahead_ = {};
+    ahead_.clear();
 }
 
 void Heap::whole_ranges(std::vector<PageRange>& out) const {

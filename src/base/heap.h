@@ -74,7 +74,7 @@ private:
         Chunk* prev;
         Chunk* next;
         uint32_t free_spans;   // a bit each
-        uint32_t clean_spans;  // of the free: their pages are not there, never used or given back
+        uint32_t clean_spans;  // of the free: never used, or given back
         Span spans[spans_per_chunk];
     };
     struct Class {

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
-#include <utility>
 
 #include "base/log.h"
 
@@ -40,10 +39,15 @@ bool PageWorker::start(Work work, std::vector<PageRange>& ranges) {
     if (busy()) return false;
     end_thread();
     work_ = work;
-    ranges_ = std::exchange(ranges, {});
+    ranges_.swap(ranges);
     done_ = stopping_ = false;
     running_ = uv_thread_create(&thread_, run, this) == 0;
-    if (!running_) LOG(debug, "no thread to prepare pages");
+    if (running_) {
+        ranges.clear();
+    } else {
+        LOG(debug, "no thread to prepare pages");
+        ranges_.swap(ranges);
+    }
     return running_;
 }
 

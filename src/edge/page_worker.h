@@ -4,8 +4,8 @@
 // itself.
 //
 // Populate: pages are found and zeroed before the loop first writes there, which so need not wait
-// for each. At a start that is a fifth of the time, and more where the host of a virtual machine
-// has to find the memory.
+// for each. That is a fifth of a start, and more where the host of a virtual machine has to find
+// the memory.
 //
 // Join: small pages become huge ones. The kernel copies them, and whoever writes there meanwhile
 // waits for it. In a large tree that is the loop, each time. So nine tenths of the time the thread

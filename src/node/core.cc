@@ -605,6 +605,7 @@ void Core::join_pages() {
     pages_split_ = false;
     joined_ranges_ = ranges.size();
     io_.join_pages(ranges);
+    if (!ranges.empty()) joined_ranges_ = 0;  // it was busy
 }
 
 // Not before the last entry applied is on this disk, too: until then nothing more is applied.

@@ -310,11 +310,14 @@ void State::save(void* context, Emit emit) const {
     }
 }
 
+static Error twins() { return {.text = "two znodes until here have the same path"}; }
+
 Result<uint64_t> State::load(uint32_t section, Reader& in) {
     uint64_t count = 0;
     bool good = true;
     if (section == section_znodes) {
         good = load_znodes(in, count);
+        if (good && tree.unplaced() >= load_together_ && !tree.place()) return twins();
     } else {
         for (; good && in.left() > 0; ++count) {
             switch (section) {
@@ -338,7 +341,8 @@ bool State::load_meta(Reader& in) {
     membership_changed();
     uint64_t count = in.u32();
     if (!in.ok() || format != state_format || seed != seed_) return false;
-    tree.expect(static_cast<uint32_t>(std::min(count, load_bytes_ / znode_bytes_min)));
+    constexpr uint64_t most = 1u << 30;  // of a table; there is no memory for so many
+    tree.expect(static_cast<uint32_t>(std::min({count, load_bytes_ / znode_bytes_min, most})));
     return true;
 }
 
@@ -362,7 +366,7 @@ bool State::load_session(Reader& in) {
 bool State::load_znodes(Reader& in, uint64_t& count) {
     for (; in.left() > 0; ++count)
         if (!load_znode(in)) return false;
-    return tree.unplaced() < load_together_ || tree.place();
+    return true;
 }
 
 bool State::load_znode(Reader& in) {
@@ -421,7 +425,7 @@ void State::complete_below(size_t depth) {
 Result<void> State::load_end(uint64_t zxid, uint64_t term, uint64_t digest) {
     complete_below(0);
     load_path_.clear();
-    if (!tree.place_rest()) return Error{.text = "two znodes have the same path"};
+    if (!tree.place_rest()) return twins();
     acls.restored();
     quotas.rebuild();
     zxid_ = zxid;

@@ -91,8 +91,8 @@ public:
     using Emit = void (*)(void* context, uint32_t section, Bytes record);
     void save(void* context, Emit emit) const;
     // `load` takes all records that there are in `in`, and says how many.
-    // `bytes`: as long as the whole may be. `together`: so many znodes at most, and a record's
-    // worth, are placed in the index in one go.
+    // `bytes`: as long as the whole may be. `together`: so many znodes at most, and what one
+    // `load` brings, are placed in the index in one go.
     void load_begin(uint64_t bytes, size_t together) {
         load_bytes_ = bytes;
         load_together_ = together;

@@ -592,8 +592,8 @@ bool Tree::place() {
 
 bool Tree::place_rest() {
     bool good = place();
-    unplaced_ = {};
-    in_order_ = {};
+    unplaced_ = std::vector<Unplaced>();
+    in_order_ = std::vector<Unplaced>();
     heap_.drop_ahead();
     expected_ = 0;
     return good;

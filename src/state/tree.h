@@ -208,7 +208,7 @@ public:
     // megabytes half a million find half of what they need in the pages and lines of those before
     // them. `place` says false if a parent has two children of one name.
     // What `count` need is mapped ahead of its use and added to `fresh`, for another thread to
-    // populate: a part at each call. So it takes 32 MB more than there are znodes for, at most.
+    // populate: a part at each call. So it takes 48 MB more than there are znodes for, at most.
     void expect(uint32_t count) {
         index_.reserve(count);
         expected_ = count;

@@ -15,6 +15,7 @@ namespace {
 void load_records(Bytes input) {
     State state(42);
     Reader in(input);
+    state.load_begin(input.size(), in.u8());
     while (in.left() > 0) {
         uint32_t section = in.u8() % 6;
         Reader records(in.bytes(std::min<size_t>(in.u8(), in.left())));

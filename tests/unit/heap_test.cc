@@ -3,7 +3,9 @@
 #include "base/heap.h"
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
+#include <cerrno>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -131,9 +133,12 @@ TEST_CASE("what is mapped ahead is used next, in its order, and mapped again whe
     CHECK(fresh[1].bytes == 2 * chunk);
     fill(3 * chunk);
     CHECK(in_fresh(0, chunk));
+    auto* last = static_cast<uint8_t*>(fresh[1].begin) + chunk;
+    uint8_t there[chunk / 4096];
+    CHECK(mincore(last, chunk, there) == 0);
     heap.drop_ahead();
-    fill(3 * chunk);
-    CHECK(!in_fresh(0, 2 * chunk));
+    CHECK(mincore(last, chunk, there) == -1);
+    CHECK(errno == ENOMEM);
     for (uint8_t* block : blocks) heap.release(block, 8192);
     CHECK(heap.used_bytes() == 0);
 }

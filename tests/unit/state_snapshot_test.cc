@@ -54,6 +54,24 @@ bool loads(const Saved& saved) {
     return static_cast<bool>(load(saved, into.state));
 }
 
+std::string znode(uint32_t depth, ZnodeKind kind, std::string_view name, AclId acl,
+                  int64_t owner = 0) {
+    Buffer out;
+    out.u32(depth);
+    out.u8(static_cast<uint8_t>(kind));
+    write_text(out, name);
+    write_buffer(out, as_bytes(""));
+    out.u32(acl);
+    for (int i = 0; i < 4; ++i) out.i64(1);
+    out.i32(0);
+    out.boolean(true);
+    out.i64(1);
+    out.i64(owner);
+    out.i32(0);
+    out.i32(0);
+    return std::string(out.text());
+}
+
 }  // namespace
 
 TEST_CASE("a loaded state is the one that was saved, to the last number") {
@@ -205,23 +223,6 @@ TEST_CASE("a record with a bit turned over is refused, unless it says the same")
 }
 
 TEST_CASE("znodes that cannot be are refused by themselves, whatever the digest says") {
-    auto znode = [](uint32_t depth, ZnodeKind kind, std::string_view name, AclId acl,
-                    int64_t owner = 0) {
-        Buffer out;
-        out.u32(depth);
-        out.u8(static_cast<uint8_t>(kind));
-        write_text(out, name);
-        write_buffer(out, as_bytes(""));
-        out.u32(acl);
-        for (int i = 0; i < 4; ++i) out.i64(1);
-        out.i32(0);
-        out.boolean(true);
-        out.i64(1);
-        out.i64(owner);
-        out.i32(0);
-        out.i32(0);
-        return std::string(out.text());
-    };
     constexpr auto persistent = ZnodeKind::persistent;
     constexpr auto ephemeral = ZnodeKind::ephemeral;
     auto takes = [&](std::vector<std::string> records) {
@@ -266,4 +267,34 @@ TEST_CASE("znodes that cannot be are refused by themselves, whatever the digest 
     CHECK(takes({root + mine + znode(1, persistent, "b", AclTable::open)}));
     CHECK(!takes({root, mine, znode(2, persistent, "b", AclTable::open)}));
     CHECK(takes({root, mine, znode(1, persistent, "b", AclTable::open)}));
+}
+
+TEST_CASE("however many znodes are placed together, all are found, and two of one path noticed") {
+    FullWorld world;
+    Saved saved = save(world.state);
+    for (size_t together : {1u, 2u, 1000u}) {
+        World loaded(false);
+        loaded.state.load_begin(1'000'000, together);
+        for (const auto& [section, record] : saved.records) {
+            Reader in(as_bytes(record));
+            REQUIRE(loaded.state.load(section, in));
+        }
+        REQUIRE(loaded.state.load_end(saved.zxid, 1, saved.digest));
+        for (const char* path : {"/", "/a", "/a/null", "/a/acl", "/a/e", "/c", "/t"})
+            CHECK(loaded.as(world.me).exists(path).reply == world.exists(path).reply);
+
+        World twins(false);
+        twins.state.load_begin(1'000'000, together);
+        std::string twin = znode(1, ZnodeKind::persistent, "a", AclTable::open);
+        std::string why;
+        for (const std::string& record :
+             {znode(0, ZnodeKind::persistent, "", AclTable::open), twin, twin}) {
+            Reader in(as_bytes(record));
+            if (Result<uint64_t> good = twins.state.load(znodes, in); !good)
+                why += good.error().text;
+        }
+        CHECK(why.empty() == (together == 1000));
+        if (why.empty()) why = twins.state.load_end(1, 1, 0).error().text;
+        CHECK(why == "two znodes until here have the same path");
+    }
 }

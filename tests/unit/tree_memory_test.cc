@@ -1,6 +1,8 @@
 // tree_memory_test.cc -- what the tree keeps behind the stats: numbers that are used again,
 // families of thousands, the digest, and changes that are taken back.
 
+#include <sys/mman.h>
+
 #include <random>
 #include <set>
 
@@ -309,7 +311,10 @@ TEST_CASE("for a large tree memory is mapped ahead of the znodes, for a small on
     uint64_t before = bytes();
     world.state.tree.map_ahead(fresh);
     CHECK(bytes() == before);  // half of it is not used yet
+    uint8_t there = 0;
+    CHECK(mincore(fresh.back().begin, 4096, &there) == 0);
     CHECK(world.state.tree.place_rest());
+    CHECK(mincore(fresh.back().begin, 4096, &there) == -1);
     world.state.tree.map_ahead(fresh);
     CHECK(bytes() == before);
     CHECK(world.create("/a").err == Err::ok);
