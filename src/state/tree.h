@@ -207,8 +207,9 @@ public:
     // them placed in the index: many together, in the order of its memory. In an index of a hundred
     // megabytes half a million find half of what they need in the pages and lines of those before
     // them. `place` says false if a parent has two children of one name.
-    // What `count` need is mapped ahead of its use and added to `fresh`, for another thread to
-    // populate: a part at each call. So it takes 48 MB more than there are znodes for, at most.
+    //
+    // `map_ahead`, called now and then, maps what those that are expected will need next, and adds
+    // it to `fresh`, for another thread to populate. Besides the index that is 48 MB at most.
     void expect(uint32_t count) {
         index_.reserve(count);
         expected_ = count;
