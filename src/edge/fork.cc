@@ -21,17 +21,17 @@ namespace zk {
 
 namespace {
 
-constexpr size_t buffer_bytes = 256 * 1024;
-constexpr uint64_t writeback_bytes = 1024 * 1024;
+constexpr size_t buffer_bytes = 512 * 1024;
+constexpr size_t block_bytes = 4096;  // of a direct write: a multiple of what any disk asks for
 
 // The child's file. All that it needs was made before the fork, or is on its stack.
 struct ChildFile {
     int file = -1;
     SnapshotChild::Told* told = nullptr;
-    uint8_t* buffer = nullptr;
+    uint8_t* buffer = nullptr;  // begins at a page's border
     size_t used = 0;
     uint64_t written = 0;
-    uint64_t started = 0;  // of it, on its way to the disk
+    bool direct = true;  // past the page cache
 };
 
 bool failed(ChildFile& out, const char* what) {
@@ -40,38 +40,59 @@ bool failed(ChildFile& out, const char* what) {
     return false;
 }
 
-// What failed to reach the disk is told once: here, or by the sync at the end. Where this call does
-// not work at all, that sync has all of the work.
-bool write_back(ChildFile& out, uint64_t from, uint64_t to, unsigned flags) {
-    off64_t at = static_cast<off64_t>(from);
-    if (sync_file_range(out.file, at, static_cast<off64_t>(to - from), flags) == 0) return true;
+// Past the page cache a snapshot costs no memory but the buffer. In it each of its pages is a new
+// one, and the loop, which needs a new page for each that it writes to behind the fork, waits for
+// the same supply.
+bool open_file(ChildFile& out, const char* path) {
+    constexpr int flags = O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC;
+    out.file = open(path, flags | O_DIRECT, 0640);
+    if (out.file >= 0) return true;
+    out.direct = false;  // a file system of memory, or a strange one
+    out.file = open(path, flags, 0640);
+    return out.file >= 0 || failed(out, "making the file");
+}
+
+bool make_buffered(ChildFile& out) {
+    out.direct = false;
+    int flags = fcntl(out.file, F_GETFL);
+    return flags >= 0 && fcntl(out.file, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
+// Through the page cache: on its way to the disk at once, so that a sync of the log, which may have
+// to wait for it, does not wait long. Where this call does not work, the sync at the end has all of
+// the work; what failed to reach the disk is told once, here or there.
+bool write_back(ChildFile& out, size_t size) {
+    constexpr unsigned all =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    auto at = static_cast<off64_t>(out.written);
+    if (sync_file_range(out.file, at, static_cast<off64_t>(size), all) == 0) return true;
     bool unknown = errno == ENOSYS || errno == EINVAL || errno == EPERM || errno == EOPNOTSUPP;
     return unknown || failed(out, "writing");
 }
 
-// Keeps at most two slices between memory and disk, so that a sync of the log, which may have to
-// wait for them, does not wait long.
-bool start_writeback(ChildFile& out) {
-    if (out.written - out.started < writeback_bytes) return true;
-    constexpr unsigned all =
-        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    // A length of 0 would mean all that there is.
-    bool good = (out.started == 0 || write_back(out, 0, out.started, all)) &&
-                write_back(out, out.started, out.written, SYNC_FILE_RANGE_WRITE);
-    out.started = out.written;
-    return good;
-}
-
+// A direct write is of whole blocks; what is too much of the last one is cut off in the end. After
+// a short one the rest may begin anywhere.
 bool flush(ChildFile& out) {
-    for (size_t at = 0; at < out.used;) {
-        ssize_t n = write(out.file, out.buffer + at, out.used - at);
+    size_t size = out.used;
+    if (out.direct) size = (size + block_bytes - 1) / block_bytes * block_bytes;
+    memset(out.buffer + out.used, 0, size - out.used);
+    for (size_t at = 0; at < size;) {
+        ssize_t n = write(out.file, out.buffer + at, size - at);
         if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EINVAL && out.direct && make_buffered(out)) continue;
         if (n < 0) return failed(out, "writing");
         at += static_cast<size_t>(n);
     }
+    if (!out.direct && !write_back(out, size)) return false;
     out.written += out.used;
     out.used = 0;
-    return start_writeback(out);
+    return true;
+}
+
+bool end_file(ChildFile& out) {
+    if (!flush(out)) return false;
+    if (ftruncate(out.file, static_cast<off_t>(out.written)) != 0) return failed(out, "writing");
+    return fsync(out.file) == 0 || failed(out, "syncing the file");
 }
 
 bool sink_write(void* context, Bytes bytes) {
@@ -134,13 +155,11 @@ struct Names {
 };
 
 bool write_file(ChildFile& out, const Names& names, WriteSnapshot write_snapshot, const void* job) {
-    out.file = open(names.temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0640);
-    if (out.file < 0) return failed(out, "making the file");
-    if (!write_snapshot(job, {.context = &out, .write = sink_write}) || !flush(out)) {
+    if (!open_file(out, names.temporary)) return false;
+    if (!write_snapshot(job, {.context = &out, .write = sink_write}) || !end_file(out)) {
         if (out.told->failed == nullptr) out.told->failed = "writing";
         return false;
     }
-    if (fsync(out.file) != 0) return failed(out, "syncing the file");
     if (rename(names.temporary, names.path) != 0) return failed(out, "renaming the file");
     int directory = open(names.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0 || fsync(directory) != 0) return failed(out, "syncing the directory");
@@ -197,7 +216,7 @@ Result<void> SnapshotChild::start(const std::string& path, WriteSnapshot write, 
     temporary_ = path + ".tmp";
     std::string directory = directory_of(path);
     Names names{temporary_.c_str(), path.c_str(), directory.c_str()};
-    auto* buffer = static_cast<uint8_t*>(malloc(buffer_bytes));
+    auto* buffer = static_cast<uint8_t*>(aligned_alloc(block_bytes, buffer_bytes));
     if (buffer == nullptr) return Error{"no memory for a snapshot's buffer", ENOMEM};
     ChildFile out{.told = told_, .buffer = buffer};
     sigset_t all;

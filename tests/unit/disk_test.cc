@@ -3,12 +3,16 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -263,6 +267,31 @@ TEST_CASE("a big snapshot comes out whole") {
     REQUIRE(child.start(folder.file("snap"), write_big, nullptr));
     CHECK(end_of(child));
     CHECK(content(folder.file("snap")) == std::string(50 * 99'991, 'x') + "end");
+}
+
+TEST_CASE("a snapshot stays out of the page cache") {
+    Folder folder;
+    int probe = open(folder.file("probe").c_str(), O_CREAT | O_WRONLY | O_DIRECT, 0600);
+    struct statfs its = {};
+    statfs(folder.path.c_str(), &its);
+    if (probe < 0 || its.f_type == TMPFS_MAGIC) return;  // that have nothing but the page cache
+    close(probe);
+    SnapshotChild child;
+    WriteSnapshot write_pages = [](const void*, Sink sink) {
+        std::string part(64 * 4096 + 1, 'x');
+        return sink.write(sink.context, as_bytes(part));
+    };
+    REQUIRE(child.start(folder.file("snap"), write_pages, nullptr));
+    CHECK(end_of(child));
+    int file = open(folder.file("snap").c_str(), O_RDONLY);
+    void* pages = mmap(nullptr, 65 * 4096, PROT_READ, MAP_SHARED, file, 0);
+    REQUIRE(pages != MAP_FAILED);
+    uint8_t there[65];
+    CHECK(mincore(pages, sizeof there * 4096, there) == 0);
+    // What the cut at the end looked at is the last page.
+    CHECK(std::count_if(there, there + 64, [](uint8_t page) { return (page & 1) != 0; }) == 0);
+    munmap(pages, 65 * 4096);
+    close(file);
 }
 
 TEST_CASE("a snapshot's child has no descriptor but its file and stderr") {
