@@ -422,6 +422,7 @@ int fork_costs(uint64_t count) {
     for (int round = 0; round < 4; ++round) {
         bool child = false;
         int hold = -1;
+        forest->tree.freeze();
         double took = fork_us(child, hold);
         printf("fork: %.2f ms, %.0f MB in huge pages\n", took / 1e3,
                mb(of_smaps("AnonHugePages:")));
@@ -429,6 +430,9 @@ int fork_costs(uint64_t count) {
         forked_sets(*forest, shape, "sets behind the fork, 2nd s", 1);
         close(hold);
         wait(nullptr);
+        double gone_us = now_us();
+        forest->tree.thaw();
+        printf("thaw: %.2f ms\n", (now_us() - gone_us) / 1e3);
         forked_sets(*forest, shape, "sets once the child is gone", 1);
         joined_sets(*forest, shape);
     }

@@ -4,9 +4,10 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
-#include <cstring>
+#include <utility>
 
 #include "base/log.h"
 
@@ -16,7 +17,7 @@ namespace {
 
 constexpr size_t chunk_bytes = 2 * 1024 * 1024;
 constexpr size_t class_max = 8192;
-constexpr size_t notes_bytes = 2048;  // of a chunk, at its beginning
+constexpr size_t notes_bytes = 18 * 1024;  // of a chunk, at its beginning
 constexpr uint32_t kept_min = 8;
 
 }  // namespace
@@ -51,10 +52,15 @@ uint8_t* Heap::blocks_of(Span* span) {
     return reinterpret_cast<uint8_t*>(chunk) + (number == 0 ? notes_bytes : number * span_bytes);
 }
 
+uint64_t* Heap::free_of(Span* span) {
+    Chunk* chunk = chunk_of(span);
+    return chunk->free[span - chunk->spans];
+}
+
 uint32_t Heap::capacity(Span* span) {
     bool first = span == chunk_of(span)->spans;
-    return static_cast<uint32_t>(span_bytes - (first ? notes_bytes : 0)) /
-           block_bytes(span->class_of);
+    uint32_t room = span_bytes - (first ? static_cast<uint32_t>(notes_bytes) : 0);
+    return std::min(room / block_bytes(span->class_of), words * 64);
 }
 
 uint32_t Heap::used_spans(const Chunk& chunk) {
@@ -88,14 +94,7 @@ uint8_t* Heap::allocate(size_t size) {
     for (uint32_t fill = fills; span == nullptr && fill-- > 0;) span = its.by_fill[fill];
     if (span == nullptr) span = take_span(number);
     uint32_t bytes = block_bytes(number);
-    uint8_t* block = blocks_of(span);
-    if (span->free != 0) {
-        block += uint32_t{span->free - 1u} * bytes;
-        memcpy(&span->free, block, sizeof span->free);
-    } else {
-        block += uint32_t{span->fresh} * bytes;
-        ++span->fresh;
-    }
+    uint8_t* block = blocks_of(span) + size_t{take_block(span)} * bytes;
     ++span->used;
     file(span);
     --its.free_blocks;
@@ -103,6 +102,16 @@ uint8_t* Heap::allocate(size_t size) {
     used_ += bytes;
     idle_ -= bytes;
     return block;
+}
+
+// Its first free block. Requires: it has one.
+uint32_t Heap::take_block(Span* span) {
+    uint64_t* free = free_of(span);
+    while (free[span->first] == 0) ++span->first;
+    uint64_t& word = free[span->first];
+    uint32_t place = span->first * 64 + static_cast<uint32_t>(std::countr_zero(word));
+    word &= word - 1;
+    return place;
 }
 
 void Heap::release(uint8_t* block, size_t size) {
@@ -115,8 +124,11 @@ void Heap::release(uint8_t* block, size_t size) {
     ASSERT(span->class_of == number);
     ASSERT(span->used > 0);
     uint32_t bytes = block_bytes(number);
-    memcpy(block, &span->free, sizeof span->free);
-    span->free = static_cast<uint16_t>(static_cast<uint32_t>(block - blocks_of(span)) / bytes + 1);
+    uint32_t place = static_cast<uint32_t>(block - blocks_of(span)) / bytes;
+    uint64_t& word = free_of(span)[place / 64];
+    ASSERT((word & 1ull << place % 64) == 0);
+    word |= 1ull << place % 64;
+    span->first = std::min(span->first, static_cast<uint16_t>(place / 64));
     --span->used;
     ++classes_[number].free_blocks;
     --classes_[number].used_blocks;
@@ -140,6 +152,39 @@ bool Heap::misplaced(const uint8_t* block, size_t size) const {
     return false;
 }
 
+void Heap::freeze() {
+    ASSERT(!freezing_);
+    freezing_ = true;
+    ++age_;
+    for (Class& its : classes_) {
+        std::copy_n(its.by_fill, fills, its.frozen);
+        std::fill_n(its.by_fill, fills, nullptr);
+    }
+}
+
+// The younger spans in front: they are fewer to look through for the last of them.
+void Heap::thaw() {
+    if (!freezing_) return;
+    freezing_ = false;
+    for (Class& its : classes_)
+        for (uint32_t fill = 0; fill < fills; ++fill) {
+            Span* older = std::exchange(its.frozen[fill], nullptr);
+            Span* last = its.by_fill[fill];
+            while (last != nullptr && last->next != nullptr) last = last->next;
+            (last == nullptr ? its.by_fill[fill] : last->next) = older;
+            if (older != nullptr) older->prev = last;
+        }
+}
+
+bool Heap::frozen(const uint8_t* block, size_t size) const {
+    return freezing_ && size <= class_max && span_of(block)->age != age_ && idle_ <= used_ / 8;
+}
+
+Heap::Span*& Heap::list_of(const Span* span) {
+    Class& its = classes_[span->class_of];
+    return freezing_ && span->age != age_ ? its.frozen[span->fill] : its.by_fill[span->fill];
+}
+
 // Into the list of its fill, if it is not there.
 void Heap::file(Span* span) {
     uint32_t room = capacity(span);
@@ -148,7 +193,7 @@ void Heap::file(Span* span) {
     unfile(span);
     span->fill = fill;
     if (fill == fills) return;
-    Span*& head = classes_[span->class_of].by_fill[fill];
+    Span*& head = list_of(span);
     span->prev = nullptr;
     span->next = head;
     if (head != nullptr) head->prev = span;
@@ -161,7 +206,7 @@ void Heap::unfile(Span* span) {
     if (span->prev != nullptr)
         span->prev->next = span->next;
     else
-        classes_[span->class_of].by_fill[span->fill] = span->next;
+        list_of(span) = span->next;
     span->fill = fills;
 }
 
@@ -182,10 +227,13 @@ Heap::Span* Heap::take_span(uint32_t number) {
     link(chunk);
     Span* span = &chunk->spans[place];
     ++used_spans_;
-    *span = {.prev = nullptr, .next = nullptr, .class_of = static_cast<uint16_t>(number),
-             .used = 0, .fresh = 0, .free = 0, .fill = fills};
-    file(span);
+    *span = {.prev = nullptr, .next = nullptr, .age = age_,
+             .class_of = static_cast<uint16_t>(number), .used = 0, .first = 0, .fill = fills};
     uint32_t blocks = capacity(span);
+    uint64_t* free = free_of(span);
+    for (uint32_t word = 0; word < (blocks + 63) / 64; ++word)
+        free[word] = ~0ull >> (word < blocks / 64 ? 0 : 64 - blocks % 64);
+    file(span);
     classes_[number].free_blocks += blocks;
     idle_ += uint64_t{blocks} * block_bytes(number);
     return span;

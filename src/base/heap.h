@@ -9,10 +9,15 @@
 //
 // Classes are 8 bytes apart up to 128, and an eighth of a power of two above. A block comes from
 // the fullest span of its class that has room; so spans with little in them tend to empty. What
-// does not fit a class is malloc's.
+// does not fit a class is malloc's. Which blocks are free is a bit each in the notes: a block that
+// goes is not touched.
 //
 // To pack: while `scattered`, walk over the owners, a few at a time, and give each block that is
 // `misplaced` a new place. Empty spans go back to the system, but for a few.
+//
+// While a forked child looks at this memory, each page that is written to is copied first. Between
+// `freeze` and `thaw` new blocks lie together in spans of their own, and who replaces one that is
+// `frozen` takes a new block for it instead: an eightieth of a page instead of a whole one.
 
 #pragma once
 
@@ -39,9 +44,15 @@ public:
     static bool same_class(size_t one, size_t other);
 
     // Is so much idle that packing pays?
-    bool scattered() const { return idle_ > slack + used_ / 48; }
+    bool scattered() const { return !freezing_ && idle_ > slack + used_ / 48; }
     // Should this block be moved: allocate another, copy, release this one?
     bool misplaced(const uint8_t* block, size_t size) const;
+
+    void freeze();
+    void thaw();
+    // Should a block of that size be left as it is, and another taken? No longer once an eighth of
+    // all lies idle because of that.
+    bool frozen(const uint8_t* block, size_t size) const;
 
     // Has half so many bytes of chunks, or more, mapped before they are needed, and adds what is
     // new of them. They count nowhere yet.
@@ -60,14 +71,15 @@ private:
     static constexpr uint32_t span_bytes = 64 * 1024;
     static constexpr uint32_t spans_per_chunk = 32;
     static constexpr uint32_t fills = 8;  // lists of spans, by how full they are
+    static constexpr uint32_t words = 64;  // of bits: for as many blocks of 16 bytes as a span has
 
     struct Span {
         Span* prev;
         Span* next;
+        uint32_t age;  // taken after so many freezes
         uint16_t class_of;
         uint16_t used;   // blocks
-        uint16_t fresh;  // blocks from this one on were never in use
-        uint16_t free;   // the first free block below it, + 1; 0: none
+        uint16_t first;  // the first of its words with a free block, or one before it
         uint16_t fill;   // the list it is in; fills: it is full and in none
     };
     struct Chunk {
@@ -76,9 +88,11 @@ private:
         uint32_t free_spans;   // a bit each
         uint32_t clean_spans;  // of the free: never used, or given back
         Span spans[spans_per_chunk];
+        uint64_t free[spans_per_chunk][words];  // a bit for each block
     };
     struct Class {
         Span* by_fill[fills];
+        Span* frozen[fills];   // those from before the freeze, until the thaw
         uint64_t free_blocks;  // of spans in use
         uint64_t used_blocks;
     };
@@ -88,6 +102,7 @@ private:
     static Chunk* chunk_of(const void* at);
     static Span* span_of(const void* at);
     static uint8_t* blocks_of(Span* span);
+    static uint64_t* free_of(Span* span);
     static uint32_t capacity(Span* span);
     static uint32_t used_spans(const Chunk& chunk);
     Span* take_span(uint32_t number);
@@ -95,6 +110,8 @@ private:
     void add_chunk();
     void link(Chunk* chunk);
     void unlink(Chunk* chunk);
+    Span*& list_of(const Span* span);
+    static uint32_t take_block(Span* span);
     void file(Span* span);
     void unfile(Span* span);
 
@@ -106,6 +123,8 @@ private:
     uint32_t used_spans_ = 0;
     uint64_t used_ = 0;
     uint64_t idle_ = 0;
+    uint32_t age_ = 0;  // how often it was frozen
+    bool freezing_ = false;
 };
 
 }  // namespace zk

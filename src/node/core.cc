@@ -618,6 +618,7 @@ void Core::take_snapshot_if_due() {
                                       log_->position_of(state_->zxid()), io_.wall_ms());
     std::string path = config_.data_dir + "/" + snapshot_name(snapshot_next_zxid_);
     log_bytes_at_fork_ = log_->appended_bytes();
+    state_->tree.freeze();
     Result<void> forked = io_.fork_snapshot(path, write_snapshot, snapshot_job_.get());
     snapshot_running_ = true;
     if (!forked) snapshot_done(forked.error());
@@ -625,6 +626,7 @@ void Core::take_snapshot_if_due() {
 
 void Core::snapshot_done(const Result<void>& result) {
     snapshot_running_ = false;
+    state_->tree.thaw();
     pages_split_ = true;
     next_join_us_ = 0;
     snapshot_job_.reset();

@@ -409,7 +409,8 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
     data_bytes_ -= bytes_of(data_size_of(znode));
     size_t before = block_size_of(znode);
     size_t after = name_at + name_size_of(znode) + data.size();
-    if (!undoing_ && (before == after || Heap::same_class(before, after))) {
+    bool fits = before == after || Heap::same_class(before, after);
+    if (fits && !undoing_ && !heap_.frozen(znode.bytes, before)) {
         uint8_t* at = znode.bytes + name_at + name_size_of(znode);
         if (!data.empty()) memcpy(at, data.data(), data.size());
         uint32_t data_size = size_of(data);

@@ -171,6 +171,11 @@ public:
     // Is the znode the one at this path? Works for removed ones until they are swept.
     bool is_at(ZnodeId id, std::string_view path) const;
 
+    // While a child writes this tree down: what is set goes to memory that the child does not share,
+    // where that spares a page's copy. See heap.h.
+    void freeze() { heap_.freeze(); }
+    void thaw() { heap_.thaw(); }
+
     // What may be joined to huge pages, which make a fork quick.
     void whole_ranges(std::vector<PageRange>& out) const;
 
