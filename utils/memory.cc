@@ -313,7 +313,7 @@ struct Churn {
     }
     void print(const char* what) {
         uint64_t now = resident() - before;
-        uint64_t live = payload + forest.tree.count() * (sizeof(Znode) + 8 + 8 + 4);
+        uint64_t live = payload + forest.tree.count() * (sizeof(Znode) + 8 + 8 + 8 + 4);
         Tree::Sizes sizes = forest.tree.sizes();
         printf("%-44s %9" PRIu64 " changes, %8" PRIu32 " znodes, live %7.1f MB, resident %7.1f MB, "
                "idle %5.1f %%\n",

@@ -99,7 +99,7 @@ void State::remove_znode(const PathKey& key, const PathKey& above, ZnodeId id, i
                        .id = id,
                        .path = key.path,
                        .acl = znode.acl,
-                       .parent_acl = tree[znode.parent].acl});
+                       .parent_acl = tree[tree.parent(id)].acl});
     size_t bytes = tree.data(id).size();
     tree.remove(key, above, id, zxid, list_of(znode.kind, tree.owner(id)));
     quotas.removed(key.path, bytes);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <utility>
 
 #include "base/hash.h"
 #include "state/path.h"
@@ -19,24 +20,10 @@ uint32_t size_of(Bytes data) {
 }
 size_t bytes_of(uint32_t data_size) { return data_size == null_data ? 0 : data_size; }
 
-// At the beginning of a znode's block, before name and data.
-struct BlockHead {
-    uint32_t data_size;
-    uint32_t watchers;
-};
-constexpr size_t name_at = sizeof(BlockHead);
-
-uint32_t data_size_of(const Znode& znode) {
-    uint32_t size;
-    memcpy(&size, znode.bytes, sizeof size);
-    return size;
-}
+uint8_t* name_of(Znode* znode) { return reinterpret_cast<uint8_t*>(znode + 1); }
+const uint8_t* name_of(const Znode* znode) { return reinterpret_cast<const uint8_t*>(znode + 1); }
 
 size_t name_size_of(const Znode& znode) { return uint32_t{znode.name_size}; }
-
-size_t block_size_of(const Znode& znode) {
-    return name_at + name_size_of(znode) + bytes_of(data_size_of(znode));
-}
 
 // Java's int arithmetic, which every client sees.
 int32_t wrapping_add(int32_t a, int32_t b) {
@@ -46,25 +33,25 @@ int32_t wrapping_add(int32_t a, int32_t b) {
 }  // namespace
 
 Tree::Tree(uint64_t seed, AclTable& acls) : seed_(seed), acls_(acls) {
-    ZnodeId id = znodes_.allocate();
+    ZnodeId id = places_.allocate();
     ASSERT(id == root);
-    znodes_[id].kind = ZnodeKind::persistent;
-    znodes_[id].acl = AclTable::open;
-    set_bytes(id, "", as_bytes(""));
+    znodes_.reach(id);
+    znodes_[id] = make_block(Znode(), "", as_bytes(""));
     index_.insert(hash_path(""), id);
     add_terms(hash_path(""), id);
 }
 
-Tree::~Tree() { take_apart(znodes_.end()); }
+Tree::~Tree() { take_apart(places_.end()); }
 
 bool Tree::take_apart(uint32_t count) {
-    uint32_t end = apart_ + std::min(count, znodes_.end() - apart_);
+    uint32_t end = apart_ + std::min(count, places_.end() - apart_);
     for (; apart_ < end; ++apart_) {
-        // A freed record holds the next free number where czxid is, and no bytes: see free_znode.
-        if (znodes_[apart_].bytes != nullptr) release_bytes(znodes_[apart_]);
-        if (znodes_[apart_].extra != 0) free(extras_[znodes_[apart_].extra].children);
+        Znode* znode = znodes_[apart_];
+        if (znode == nullptr) continue;
+        if (znode->extra != 0) free(extras_[znode->extra].children);
+        release_block(znode);
     }
-    return apart_ == znodes_.end();
+    return apart_ == places_.end();
 }
 
 uint64_t Tree::hash_path(std::string_view path) const {
@@ -72,12 +59,12 @@ uint64_t Tree::hash_path(std::string_view path) const {
 }
 
 const Extra& Tree::extra(ZnodeId id) const {
-    uint32_t number = znodes_[id].extra;
+    uint32_t number = znodes_[id]->extra;
     return number == 0 ? no_extra : extras_[number];
 }
 
 Extra& Tree::need_extra(ZnodeId id) {
-    Znode& znode = znodes_[id];
+    Znode& znode = *znodes_[id];
     if (znode.extra == 0) {
         znode.extra = extras_.allocate();
         extras_[znode.extra].pzxid = znode.czxid;
@@ -86,24 +73,19 @@ Extra& Tree::need_extra(ZnodeId id) {
 }
 
 int64_t Tree::pzxid(ZnodeId id) const {
-    const Znode& znode = znodes_[id];
+    const Znode& znode = *znodes_[id];
     return znode.extra == 0 ? znode.czxid : extras_[znode.extra].pzxid;
 }
 
 std::string_view Tree::name(ZnodeId id) const {
-    const Znode& znode = znodes_[id];
-    return {reinterpret_cast<const char*>(znode.bytes + name_at), name_size_of(znode)};
-}
-
-uint32_t& Tree::watchers(ZnodeId id) {
-    return reinterpret_cast<BlockHead*>(znodes_[id].bytes)->watchers;
+    const Znode* znode = znodes_[id];
+    return {reinterpret_cast<const char*>(name_of(znode)), name_size_of(*znode)};
 }
 
 Bytes Tree::data(ZnodeId id) const {
-    const Znode& znode = znodes_[id];
-    uint32_t size = data_size_of(znode);
-    if (size == null_data) return {};
-    return {znode.bytes + name_at + name_size_of(znode), size};
+    const Znode* znode = znodes_[id];
+    if (znode->data_size == null_data) return {};
+    return {name_of(znode) + name_size_of(*znode), znode->data_size};
 }
 
 bool Tree::is_at(ZnodeId id, std::string_view path) const {
@@ -114,7 +96,7 @@ bool Tree::is_at(ZnodeId id, std::string_view path) const {
         path.remove_suffix(mine.size());
         if (path.back() != '/') return false;
         path.remove_suffix(1);
-        id = znodes_[id].parent;
+        id = places_[id].parent;
     }
     return path.empty();
 }
@@ -135,19 +117,16 @@ void Tree::Ahead::fetch() {
     ZnodeId found[most];
     for (size_t i = 0; i < count_; ++i) {
         found[i] = tree_.index_.guess(keys_[i].hash);
-        if (found[i] != 0) __builtin_prefetch(&tree_.znodes_[found[i]]);
+        if (found[i] == 0) continue;
+        tree_.prefetch_pointer(found[i]);
+        __builtin_prefetch(&tree_.places_[found[i]]);
     }
-    constexpr size_t line = 64;
-    for (size_t i = 0; i < count_; ++i) {
-        const uint8_t* bytes = found[i] == 0 ? nullptr : tree_.znodes_[found[i]].bytes;
-        if (bytes == nullptr) continue;
-        __builtin_prefetch(bytes);
-        __builtin_prefetch(bytes + line);
-    }
+    for (size_t i = 0; i < count_; ++i)
+        if (found[i] != 0) tree_.prefetch_znode(found[i]);
 }
 
 Stat Tree::stat(ZnodeId id) const {
-    const Znode& znode = znodes_[id];
+    const Znode& znode = *znodes_[id];
     const Extra& more = extra(id);
     return {
         .czxid = znode.czxid,
@@ -159,7 +138,7 @@ Stat Tree::stat(ZnodeId id) const {
                                  -static_cast<int32_t>(more.child_count)),
         .aversion = more.aversion,
         .ephemeral_owner = znode.kind == ZnodeKind::ephemeral ? more.owner : 0,
-        .data_length = static_cast<int32_t>(bytes_of(data_size_of(znode))),
+        .data_length = static_cast<int32_t>(bytes_of(znode.data_size)),
         .num_children = static_cast<int32_t>(more.child_count),
         .pzxid = pzxid(id),
     };
@@ -168,9 +147,9 @@ Stat Tree::stat(ZnodeId id) const {
 std::string Tree::path(ZnodeId id) const {
     if (id == root) return "/";
     size_t size = 0;
-    for (ZnodeId at = id; at != root; at = znodes_[at].parent) size += 1 + name(at).size();
+    for (ZnodeId at = id; at != root; at = places_[at].parent) size += 1 + name(at).size();
     std::string path(size, '/');
-    for (ZnodeId at = id; at != root; at = znodes_[at].parent) {
+    for (ZnodeId at = id; at != root; at = places_[at].parent) {
         std::string_view part = name(at);
         size -= part.size();
         path.replace(size, part.size(), part);
@@ -180,7 +159,7 @@ std::string Tree::path(ZnodeId id) const {
 }
 
 uint64_t Tree::stat_term(uint64_t hash, ZnodeId id) const {
-    const Znode& znode = znodes_[id];
+    const Znode& znode = *znodes_[id];
     const Extra& more = extra(id);
     uint64_t fields[] = {
         hash,
@@ -198,12 +177,12 @@ uint64_t Tree::stat_term(uint64_t hash, ZnodeId id) const {
 }
 
 uint64_t Tree::data_term(uint64_t hash, ZnodeId id) const {
-    uint64_t kept = data_size_of(znodes_[id]) == null_data ? 2 : 3;
+    uint64_t kept = znodes_[id]->data_size == null_data ? 2 : 3;
     return hash64(data(id), hash ^ kept);
 }
 
 uint64_t Tree::acl_term(uint64_t hash, ZnodeId id) const {
-    return acls_.hash(znodes_[id].acl) * ~(hash << 1);
+    return acls_.hash(znodes_[id]->acl) * ~(hash << 1);
 }
 
 void Tree::add_terms(uint64_t hash, ZnodeId id) {
@@ -214,16 +193,21 @@ void Tree::drop_terms(uint64_t hash, ZnodeId id) {
     digest_ -= stat_term(hash, id) + data_term(hash, id) + acl_term(hash, id);
 }
 
-void Tree::set_bytes(ZnodeId id, std::string_view name, Bytes data, uint32_t watchers) {
+size_t Tree::block_size(const Znode& znode) {
+    return sizeof(Znode) + name_size_of(znode) + bytes_of(znode.data_size);
+}
+
+// `head` but for the sizes.
+Znode* Tree::make_block(const Znode& head, std::string_view name, Bytes data) {
     ASSERT(name.size() < (1u << 30));
-    uint8_t* bytes = heap_.allocate(name_at + name.size() + data.size());
-    BlockHead head{.data_size = size_of(data), .watchers = watchers};
-    memcpy(bytes, &head, sizeof head);
-    if (!name.empty()) memcpy(bytes + name_at, name.data(), name.size());
-    if (!data.empty()) memcpy(bytes + name_at + name.size(), data.data(), data.size());
-    Znode& znode = znodes_[id];
-    znode.bytes = bytes;
-    znode.name_size = static_cast<uint32_t>(name.size()) & ((1u << 30) - 1);
+    uint8_t* block = heap_.allocate(sizeof(Znode) + name.size() + data.size());
+    auto* znode = reinterpret_cast<Znode*>(block);
+    *znode = head;
+    znode->name_size = static_cast<uint32_t>(name.size()) & ((1u << 30) - 1);
+    znode->data_size = size_of(data);
+    if (!name.empty()) memcpy(name_of(znode), name.data(), name.size());
+    if (!data.empty()) memcpy(name_of(znode) + name.size(), data.data(), data.size());
+    return znode;
 }
 
 void Tree::adopt(ZnodeId parent, ZnodeId child) {
@@ -238,18 +222,17 @@ void Tree::adopt(ZnodeId parent, ZnodeId child) {
         family.children = children;
         family.child_capacity = capacity;
     }
-    znodes_[child].parent = parent;
-    znodes_[child].place = family.child_count;
+    places_[child] = {.parent = parent, .place = family.child_count};
     family.children[family.child_count++] = child;
 }
 
 void Tree::disown(ZnodeId parent, ZnodeId child) {
-    Extra& family = extras_[znodes_[parent].extra];
-    uint32_t place = znodes_[child].place;
+    Extra& family = extras_[znodes_[parent]->extra];
+    uint32_t place = places_[child].place;
     ASSERT(family.children[place] == child);
     ZnodeId last = family.children[--family.child_count];
     family.children[place] = last;
-    znodes_[last].place = place;
+    places_[last].place = place;
     if (family.child_count == 0) {
         free(family.children);
         family.children = nullptr;
@@ -290,16 +273,15 @@ ZnodeId Tree::create(const PathKey& key, const PathKey& above, ZnodeId parent,
                      const ZnodeSeed& seed) {
     if (undoing_)
         undos_.push_back({.kind = Undo::Kind::create, .id = 0, .hash = key.hash, .list = seed.list,
-                          .before = {}, .aversion = 0, .cversion = raw_cversion(parent),
-                          .pzxid = pzxid(parent), .path_size = key.path.size()});
+                          .before = nullptr, .acl = 0, .aversion = 0,
+                          .cversion = raw_cversion(parent), .pzxid = pzxid(parent),
+                          .path_size = key.path.size()});
     digest_ -= stat_term(above.hash, parent);
-    ZnodeId id = znodes_.allocate();
-    Znode& znode = znodes_[id];
-    znode.czxid = znode.mzxid = seed.zxid;
-    znode.ctime = znode.mtime = seed.time_ms;
-    znode.acl = seed.acl;
-    znode.kind = seed.kind;
-    set_bytes(id, split_path(key.path).name, seed.data);
+    ZnodeId id = places_.allocate();
+    znodes_.reach(id);
+    znodes_[id] = make_block(Znode{.czxid = seed.zxid, .mzxid = seed.zxid, .ctime = seed.time_ms,
+                              .mtime = seed.time_ms, .acl = seed.acl, .kind = seed.kind},
+                             split_path(key.path).name, seed.data);
     if (seed.kind != ZnodeKind::persistent) need_extra(id).owner = seed.owner;
     enlist(seed.list, id);
     adopt(parent, id);
@@ -322,11 +304,11 @@ void Tree::remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t 
                   ZnodeList* list) {
     ASSERT(id != root);
     ASSERT(child_count(id) == 0);
-    ZnodeId parent = znodes_[id].parent;
+    ZnodeId parent = places_[id].parent;
     if (undoing_)
         undos_.push_back({.kind = Undo::Kind::remove, .id = id, .hash = key.hash, .list = list,
-                          .before = {}, .aversion = 0, .cversion = 0, .pzxid = pzxid(parent),
-                          .path_size = key.path.size()});
+                          .before = nullptr, .acl = 0, .aversion = 0, .cversion = 0,
+                          .pzxid = pzxid(parent), .path_size = key.path.size()});
     digest_ -= stat_term(above.hash, parent);
     drop_terms(key.hash, id);
     index_.erase(key.hash, id);
@@ -336,7 +318,7 @@ void Tree::remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t 
     family.pzxid = std::max(family.pzxid, zxid);
     digest_ += stat_term(above.hash, parent);
     data_bytes_ -= key.path.size() + data(id).size();
-    if (znodes_[id].kind == ZnodeKind::ephemeral) --ephemeral_count_;
+    if (znodes_[id]->kind == ZnodeKind::ephemeral) --ephemeral_count_;
     if (!undoing_) removed_.push_back(id);
 }
 
@@ -346,45 +328,44 @@ void Tree::sweep() {
     if (heap_.scattered()) pack_some();
 }
 
-void Tree::release_bytes(const Znode& znode) {
-    heap_.release(znode.bytes, block_size_of(znode));
+void Tree::release_block(Znode* znode) {
+    heap_.release(reinterpret_cast<uint8_t*>(znode), block_size(*znode));
 }
 
 // Each change packs for a few others, so that the time it takes is as bounded as they are.
 void Tree::pack_some() {
     constexpr uint32_t looks_per_sweep = 16;
     for (uint32_t i = 0; i < looks_per_sweep; ++i) {
-        if (++packing_ >= znodes_.end()) packing_ = 1;
-        Znode& znode = znodes_[packing_];
-        if (znode.bytes == nullptr) continue;
-        size_t size = block_size_of(znode);
-        if (!heap_.misplaced(znode.bytes, size)) continue;
-        uint8_t* bytes = heap_.allocate(size);
-        memcpy(bytes, znode.bytes, size);
-        heap_.release(znode.bytes, size);
-        znode.bytes = bytes;
+        if (++packing_ >= places_.end()) packing_ = 1;
+        Znode* znode = znodes_[packing_];
+        if (znode == nullptr) continue;
+        size_t size = block_size(*znode);
+        if (!heap_.misplaced(reinterpret_cast<uint8_t*>(znode), size)) continue;
+        uint8_t* block = heap_.allocate(size);
+        memcpy(block, znode, size);
+        release_block(znode);
+        znodes_[packing_] = reinterpret_cast<Znode*>(block);
     }
 }
 
 void Tree::free_znode(ZnodeId id) {
-    Znode& znode = znodes_[id];
-    ASSERT(watchers(id) == 0);
-    acls_.drop_user(znode.acl);
-    release_bytes(znode);
-    if (znode.extra != 0) {
-        free(extras_[znode.extra].children);
-        extras_.release(znode.extra);
+    Znode* znode = znodes_[id];
+    ASSERT(znode->watchers == 0);
+    acls_.drop_user(znode->acl);
+    if (znode->extra != 0) {
+        free(extras_[znode->extra].children);
+        extras_.release(znode->extra);
     }
-    znode.bytes = nullptr;
-    znode.extra = 0;
-    znodes_.release(id);
+    release_block(znode);
+    znodes_[id] = nullptr;
+    places_.release(id);
 }
 
 void Tree::set_data(const PathKey& key, ZnodeId id, Bytes data, int64_t zxid,
                     int64_t time_ms) {
-    Znode& znode = znodes_[id];
     digest_ -= stat_term(key.hash, id);
     replace_data(key, id, data);
+    Znode& znode = *znodes_[id];
     znode.mzxid = zxid;
     znode.mtime = time_ms;
     znode.version = wrapping_add(znode.version, 1);
@@ -394,41 +375,38 @@ void Tree::set_data(const PathKey& key, ZnodeId id, Bytes data, int64_t zxid,
 void Tree::set_version(const PathKey& key, ZnodeId id, int32_t version) {
     ASSERT(!undoing_);
     digest_ -= stat_term(key.hash, id);
-    znodes_[id].version = version;
+    znodes_[id]->version = version;
     digest_ += stat_term(key.hash, id);
 }
 
 void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
-    Znode& znode = znodes_[id];
+    Znode* znode = znodes_[id];
     if (undoing_)
         undos_.push_back({.kind = Undo::Kind::data, .id = id, .hash = key.hash, .list = nullptr,
-                          .before = znode, .aversion = 0, .cversion = 0, .pzxid = 0,
+                          .before = znode, .acl = 0, .aversion = 0, .cversion = 0, .pzxid = 0,
                           .path_size = 0});
     digest_ -= data_term(key.hash, id);
     data_bytes_ += data.size();
-    data_bytes_ -= bytes_of(data_size_of(znode));
-    size_t before = block_size_of(znode);
-    size_t after = name_at + name_size_of(znode) + data.size();
+    data_bytes_ -= bytes_of(znode->data_size);
+    size_t before = block_size(*znode);
+    size_t after = before - bytes_of(znode->data_size) + data.size();
     bool fits = before == after || Heap::same_class(before, after);
-    if (fits && !undoing_ && !heap_.frozen(znode.bytes, before)) {
-        uint8_t* at = znode.bytes + name_at + name_size_of(znode);
-        if (!data.empty()) memcpy(at, data.data(), data.size());
-        uint32_t data_size = size_of(data);
-        memcpy(znode.bytes, &data_size, sizeof data_size);
+    if (fits && !undoing_ && !heap_.frozen(reinterpret_cast<uint8_t*>(znode), before)) {
+        if (!data.empty()) memcpy(name_of(znode) + name_size_of(*znode), data.data(), data.size());
+        znode->data_size = size_of(data);
     } else {
-        const Znode old = znode;
-        set_bytes(id, name(id), data, watchers(id));
-        if (!undoing_) release_bytes(old);
+        znodes_[id] = make_block(*znode, name(id), data);
+        if (!undoing_) release_block(znode);
     }
     digest_ += data_term(key.hash, id);
 }
 
 void Tree::set_acl(const PathKey& key, ZnodeId id, AclId acl) {
-    Znode& znode = znodes_[id];
+    Znode& znode = *znodes_[id];
     if (undoing_)
         undos_.push_back({.kind = Undo::Kind::acl, .id = id, .hash = key.hash, .list = nullptr,
-                          .before = znode, .aversion = aversion(id), .cversion = 0, .pzxid = 0,
-                          .path_size = 0});
+                          .before = nullptr, .acl = znode.acl, .aversion = aversion(id),
+                          .cversion = 0, .pzxid = 0, .path_size = 0});
     drop_terms(key.hash, id);
     if (!undoing_) acls_.drop_user(znode.acl);
     znode.acl = acl;
@@ -449,8 +427,8 @@ void Tree::commit_undo() {
         switch (undo.kind) {
         case Undo::Kind::create: break;
         case Undo::Kind::remove: removed_.push_back(undo.id); break;
-        case Undo::Kind::data: release_bytes(undo.before); break;
-        case Undo::Kind::acl: acls_.drop_user(undo.before.acl); break;
+        case Undo::Kind::data: release_block(undo.before); break;
+        case Undo::Kind::acl: acls_.drop_user(undo.acl); break;
         }
     }
     undos_.clear();
@@ -466,54 +444,56 @@ void Tree::undo() {
 }
 
 void Tree::take_back(const Undo& undo) {
-    Znode& znode = znodes_[undo.id];
+    Znode& znode = *znodes_[undo.id];
+    ZnodeId parent = places_[undo.id].parent;
     switch (undo.kind) {
     case Undo::Kind::create: {
-        Extra& family = need_extra(znode.parent);
+        Extra& family = need_extra(parent);
         index_.erase(undo.hash, undo.id);
-        disown(znode.parent, undo.id);
+        disown(parent, undo.id);
         delist(undo.list, undo.id);
         family.cversion = undo.cversion;
         family.pzxid = undo.pzxid;
-        data_bytes_ -= undo.path_size + bytes_of(data_size_of(znode));
+        data_bytes_ -= undo.path_size + bytes_of(znode.data_size);
         if (znode.kind == ZnodeKind::ephemeral) --ephemeral_count_;
         free_znode(undo.id);
         break;
     }
     case Undo::Kind::remove:
         index_.insert(undo.hash, undo.id);
-        adopt(znode.parent, undo.id);
+        adopt(parent, undo.id);
         enlist(undo.list, undo.id);
-        need_extra(znode.parent).pzxid = undo.pzxid;
-        data_bytes_ += undo.path_size + bytes_of(data_size_of(znode));
+        need_extra(parent).pzxid = undo.pzxid;
+        data_bytes_ += undo.path_size + bytes_of(znode.data_size);
         if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
         break;
     case Undo::Kind::data:
-        data_bytes_ += bytes_of(data_size_of(undo.before));
-        data_bytes_ -= bytes_of(data_size_of(znode));
-        release_bytes(znode);
-        znode.bytes = undo.before.bytes;
-        znode.mzxid = undo.before.mzxid;
-        znode.mtime = undo.before.mtime;
-        znode.version = undo.before.version;
+        data_bytes_ += bytes_of(undo.before->data_size);
+        data_bytes_ -= bytes_of(znode.data_size);
+        undo.before->acl = znode.acl;
+        undo.before->extra = znode.extra;
+        undo.before->watchers = znode.watchers;
+        release_block(&znode);
+        znodes_[undo.id] = undo.before;
         break;
     case Undo::Kind::acl:
         acls_.drop_user(znode.acl);
-        znode.acl = undo.before.acl;
+        znode.acl = undo.acl;
         need_extra(undo.id).aversion = undo.aversion;
         break;
     }
 }
 
 void Tree::whole_ranges(std::vector<PageRange>& out) const {
-    znodes_.whole_ranges(out);
+    places_.whole_ranges(out);
+    znodes_.whole_ranges(places_.end(), out);
     extras_.whole_ranges(out);
     index_.whole_ranges(out);
     heap_.whole_ranges(out);
 }
 
 Tree::Sizes Tree::sizes() const {
-    return {.znodes = uint64_t{znodes_.end()} * sizeof(Znode) +
+    return {.znodes = uint64_t{places_.end()} * (sizeof(Place) + sizeof(Znode*)) +
                       uint64_t{extras_.end()} * sizeof(Extra),
             .index = index_.bytes(),
             .blocks = heap_.used_bytes(),
@@ -537,17 +517,16 @@ ZnodeId Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Sa
     ZnodeId id = root;
     if (parent == 0) {
         drop_terms(hash, root);
-        release_bytes(znodes_[root]);
     } else {
-        id = znodes_.allocate();
+        id = places_.allocate();
+        znodes_.reach(id);
         unplaced_.push_back({static_cast<uint32_t>(hash), id});
     }
-    uint32_t keeps_extra = znodes_[id].extra;
-    Znode& znode = znodes_[id];
-    znode = saved.znode;
-    znode.parent = 0;
-    znode.extra = keeps_extra;
-    set_bytes(id, saved.name, saved.data);
+    Znode* before = std::exchange(znodes_[id], make_block(saved.znode, saved.name, saved.data));
+    Znode& znode = *znodes_[id];
+    znode.extra = before == nullptr ? 0 : before->extra;
+    znode.watchers = 0;
+    if (before != nullptr) release_block(before);
     acls_.add_user(znode.acl);
     const Extra& from = saved.extra;
     if (from.pzxid != znode.czxid || from.owner != 0 || from.cversion != 0 || from.aversion != 0) {
@@ -583,7 +562,7 @@ bool Tree::place() {
         if (i + ahead < in_order_.size()) index_.prefetch(in_order_[i + ahead].hash);
         auto [hash, id] = in_order_[i];
         auto twin = [&, id = id](ZnodeId other) {
-            return znodes_[other].parent == znodes_[id].parent && name(other) == name(id);
+            return places_[other].parent == places_[id].parent && name(other) == name(id);
         };
         if (index_.find(hash, twin) != 0) return false;
         index_.insert(hash, id);
@@ -603,11 +582,12 @@ bool Tree::place_rest() {
 // Not for a small tree: that is there before the thread is.
 void Tree::map_ahead(std::vector<PageRange>& fresh) {
     constexpr uint32_t many = 500'000;
-    constexpr size_t heap_ahead = 16 * 1024 * 1024;
+    constexpr size_t heap_ahead = 32 * 1024 * 1024;
     if (expected_ < many) return;
     if (fresh_index_) index_.whole_ranges(fresh);
     fresh_index_ = false;
-    znodes_.map_ahead(expected_ + 1, fresh);
+    places_.map_ahead(expected_ + 1, fresh);
+    znodes_.map_ahead(places_.end(), expected_ + 1, fresh);
     heap_.map_ahead(heap_ahead, fresh);
 }
 
@@ -618,10 +598,10 @@ ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {
         return more.children[0];
     }
     while (id != root) {
-        const Extra& family = extra(znodes_[id].parent);
-        uint32_t place = znodes_[id].place + 1;
-        if (place < family.child_count) return family.children[place];
-        id = znodes_[id].parent;
+        const auto& [parent, place] = places_[id];
+        const Extra& family = extra(parent);
+        if (place + 1 < family.child_count) return family.children[place + 1];
+        id = parent;
         --depth;
     }
     return 0;

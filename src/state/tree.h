@@ -4,15 +4,21 @@
 // over all of them: count, bytes, digest. Knows nothing of sessions' ends, watches, versions asked
 // for or permissions; whoever calls has checked.
 //
-//     path --xxh3--> index --> Znode 64 bytes ---> 8 bytes, name, data  (one block of the heap)
-//                                |  parent
-//                                `-> Extra 48 bytes, only where there is something to say:
-//                                    children, raw cversion, pzxid, aversion, owner or ttl
+//     path --xxh3--> index --> number --> Place 8 bytes: parent, and where in its list
+//                                |
+//                                `-> pointer 8 bytes --> Znode 56 bytes, name, data  (one block)
+//                                                          |
+//          Extra 48 bytes, only where there is something to say:
+//          children, raw cversion, pzxid, aversion, owner or ttl
 //
 // One hash of the whole path finds a znode; that it is the right one is proved by comparing names
-// up to the root. A Znode is one line of the processor's cache. Its children are an array of
-// numbers; each child knows its place in it, and a removed one's place is taken by the last. So
-// their order depends on history alone, which is the same on every node.
+// up to the root. Its children are an array of numbers; each child knows its place in it, and a
+// removed one's place is taken by the last. So their order depends on history alone, which is the
+// same on every node.
+//
+// All that a set changes is in the block, and the block may be replaced by another one: then it is
+// the pointer alone that is written to, one of 512 in a page. That is what makes sets cheap while a
+// forked child reads the tree (`freeze`), and each page written to is copied.
 //
 // The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data
 // and access list, both keyed by its path. It does not depend on the layout.
@@ -38,21 +44,21 @@ using ZnodeId = uint32_t;  // 0: none
 
 enum class ZnodeKind : uint8_t { persistent, ephemeral, container, ttl };
 
+// The beginning of a znode's block; its name and data follow.
 struct Znode {
-    int64_t czxid;
-    int64_t mzxid;
-    int64_t ctime;
-    int64_t mtime;
-    uint8_t* bytes;      // size of the data, watchers, name, data; see BlockHead in tree.cc
-    ZnodeId parent;      // the root's is 0
-    uint32_t place;      // in the parent's children
-    uint32_t extra;      // 0: none
-    AclId acl;
-    int32_t version;
-    uint32_t name_size : 30;
-    ZnodeKind kind : 2;
+    int64_t czxid = 0;
+    int64_t mzxid = 0;
+    int64_t ctime = 0;
+    int64_t mtime = 0;
+    int32_t version = 0;
+    AclId acl = AclTable::open;
+    uint32_t extra = 0;      // 0: none
+    uint32_t data_size = 0;  // or null_data
+    uint32_t watchers = 0;   // Watches' own, and no part of the state
+    uint32_t name_size : 30 = 0;
+    ZnodeKind kind : 2 = ZnodeKind::persistent;
 };
-static_assert(sizeof(Znode) == 64);
+static_assert(sizeof(Znode) == 56);
 
 // As a size: there is none, which is not the same as empty.
 inline constexpr uint32_t null_data = ~0u;
@@ -131,9 +137,11 @@ public:
         PathKey keys_[most];
     };
 
-    const Znode& operator[](ZnodeId id) const { return znodes_[id]; }
-    // For Watches alone, and no part of the state. Good until the znode's data change.
-    uint32_t& watchers(ZnodeId id);
+    // Good until its data change, or any changes are swept up.
+    const Znode& operator[](ZnodeId id) const { return *znodes_[id]; }
+    ZnodeId parent(ZnodeId id) const { return places_[id].parent; }  // the root's is 0
+    // For Watches alone. Good as long.
+    uint32_t& watchers(ZnodeId id) { return znodes_[id]->watchers; }
     std::string_view name(ZnodeId id) const;
     Bytes data(ZnodeId id) const;  // data() is nullptr for null data
     uint32_t child_count(ZnodeId id) const { return extra(id).child_count; }
@@ -144,6 +152,9 @@ public:
     int32_t aversion(ZnodeId id) const { return extra(id).aversion; }
     int64_t owner(ZnodeId id) const { return extra(id).owner; }
     int64_t pzxid(ZnodeId id) const;
+    // Starts the memory's way to the processor: first that of the pointer, then of what is there.
+    void prefetch_pointer(ZnodeId id) const { __builtin_prefetch(&znodes_[id]); }
+    void prefetch_znode(ZnodeId id) const { prefetch_block(znodes_[id]); }
     Stat stat(ZnodeId id) const;  // as clients see it
     std::string path(ZnodeId id) const;
     ZnodeId next_in_list(ZnodeId id) const { return extra(id).list_next; }
@@ -200,7 +211,7 @@ public:
     // Puts back a znode from a snapshot, as the last child of `parent`; 0 as parent: the root,
     // which is there already. `list` as at creation.
     struct Saved {
-        Znode znode;  // but for bytes, name_size, parent, place, extra
+        Znode znode;  // but for extra, watchers and the sizes
         Extra extra;  // but for children and lists
         std::string_view name;
         Bytes data;
@@ -214,7 +225,7 @@ public:
     // them. `place` says false if a parent has two children of one name.
     //
     // `map_ahead`, called now and then, maps what those that are expected will need next, and adds
-    // it to `fresh`, for another thread to populate. Besides the index that is 48 MB at most.
+    // it to `fresh`, for another thread to populate. Besides the index that is 40 MB at most.
     void expect(uint32_t count) {
         index_.reserve(count);
         expected_ = count;
@@ -234,13 +245,19 @@ public:
     ZnodeId next_in_walk(ZnodeId id, int64_t& depth) const;
 
 private:
+    struct Place {
+        ZnodeId parent;
+        uint32_t place;  // in the parent's children
+    };
+
     struct Undo {
         enum class Kind : uint8_t { create, remove, data, acl };
         Kind kind;
         ZnodeId id;
         uint64_t hash;
         ZnodeList* list;
-        Znode before;         // data and acl: the fields that change, and the bytes, still alive
+        Znode* before;        // data: the block that was replaced, still alive
+        AclId acl;            // acl
         int32_t aversion;     // acl
         int32_t cversion;     // create: the parent's
         int64_t pzxid;        // create, remove: the parent's
@@ -254,22 +271,30 @@ private:
     uint64_t acl_term(uint64_t hash, ZnodeId id) const;
     void add_terms(uint64_t hash, ZnodeId id);
     void drop_terms(uint64_t hash, ZnodeId id);
-    void set_bytes(ZnodeId id, std::string_view name, Bytes data, uint32_t watchers = 0);
+    static size_t block_size(const Znode& znode);
+    static void prefetch_block(const Znode* znode) {
+        constexpr size_t line = 64;
+        auto* block = reinterpret_cast<const uint8_t*>(znode);
+        __builtin_prefetch(block);
+        __builtin_prefetch(block + line);
+    }
+    Znode* make_block(const Znode& head, std::string_view name, Bytes data);
     void adopt(ZnodeId parent, ZnodeId child);
     void disown(ZnodeId parent, ZnodeId child);
     void enlist(ZnodeList* list, ZnodeId id);
     void delist(ZnodeList* list, ZnodeId id);
     void free_znode(ZnodeId id);
-    void release_bytes(const Znode& znode);
+    void release_block(Znode* znode);
     void pack_some();
     void take_back(const Undo& undo);
 
     uint64_t seed_;
     AclTable& acls_;
-    Slab<Znode> znodes_;
+    Slab<Place> places_;
+    Column<Znode*> znodes_;  // of free numbers nullptr
     Slab<Extra> extras_;
     Index index_;
-    Heap heap_;  // names and data
+    Heap heap_;  // of the blocks
     ZnodeId packing_ = 0;  // the last one that `pack_some` looked at
     uint64_t data_bytes_ = 0;
     uint32_t apart_ = 1;  // the first that `take_apart` did not free

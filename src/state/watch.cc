@@ -323,7 +323,7 @@ void Watches::tell(ClientId client, const Event& event, std::vector<Event>& out)
 // Tells the recursive watchers above the znode who were not told in this round.
 void Watches::fire_recursive(ZnodeId id, const Event& event, std::vector<Event>& out) {
     if (recursive_count_ == 0) return;
-    for (ZnodeId above = tree_[id].parent; above != 0; above = tree_[above].parent)
+    for (ZnodeId above = tree_.parent(id); above != 0; above = tree_.parent(above))
         each(watchers(above), [&](Word word) {
             if ((word.modes() & watch_mode::recursive) != 0) tell(word.client(), event, out);
         });
@@ -347,7 +347,7 @@ void Watches::children_changed(ZnodeId id, std::string_view path, AclId parent_a
                                std::vector<Event>& out) {
     std::string_view parent = split_path(path).parent;
     ++round_;
-    fire(tree_[id].parent,
+    fire(tree_.parent(id),
          {.type = EventType::children_changed,
           .acl = parent_acl,
           .path = parent.empty() ? "/" : parent},

@@ -56,16 +56,17 @@ struct Churn {
             create(mean);
         }
     }
-    // Of all names and data, what their blocks and the room between them take besides. A megabyte
-    // may lie idle in any tree.
+    // Of all names and data, what their blocks and the room between them take besides, and besides
+    // the other fields. A megabyte may lie idle in any tree.
     double idle() const {
         uint64_t payload = 0;
         for (uint32_t number : numbers) {
             ZnodeId id = tree.find(path(number));
-            payload += tree.name(id).size() + tree.data(id).size() + 8;
+            payload += tree.name(id).size() + tree.data(id).size();
         }
         Tree::Sizes sizes = tree.sizes();
         uint64_t held = sizes.blocks + sizes.idle - std::min<uint64_t>(sizes.idle, 1 << 20);
+        held -= numbers.size() * sizeof(Znode);
         return static_cast<double>(held) / static_cast<double>(payload) - 1;
     }
 };
