@@ -27,6 +27,7 @@
 
 #include "base/log.h"
 #include "base/pages.h"
+#include "base/prefetch.h"
 
 namespace zk {
 
@@ -47,8 +48,8 @@ public:
     // Brings memory near before `find` asks for it.
     void prefetch(uint32_t hash) const {
         if (now_ == nullptr) return;
-        if (old_ != nullptr) __builtin_prefetch(&old_[home_of(hash, old_size_)]);
-        __builtin_prefetch(&now_[home_of(hash, now_size_)]);
+        if (old_ != nullptr) zk::prefetch(&old_[home_of(hash, old_size_)]);
+        zk::prefetch(&now_[home_of(hash, now_size_)]);
     }
 
     // A slot of this hash that is close to its home, or a free one.

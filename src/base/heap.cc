@@ -92,6 +92,7 @@ uint8_t* Heap::allocate(size_t size) {
     Class& its = classes_[number];
     Span* span = nullptr;
     for (uint32_t fill = fills; span == nullptr && fill-- > 0;) span = its.by_fill[fill];
+    if (span == nullptr && its.free_blocks > its.used_blocks / 8) span = revive(its);
     if (span == nullptr) span = take_span(number);
     uint32_t bytes = block_bytes(number);
     uint8_t* block = blocks_of(span) + size_t{take_block(span)} * bytes;
@@ -176,8 +177,19 @@ void Heap::thaw() {
         }
 }
 
+// The emptiest of the frozen spans: its free blocks lie close together, a few in each page.
+Heap::Span* Heap::revive(Class& its) {
+    Span* span = nullptr;
+    for (uint32_t fill = 0; span == nullptr && fill < fills; ++fill) span = its.frozen[fill];
+    if (span == nullptr) return nullptr;
+    unfile(span);
+    span->age = age_;
+    file(span);
+    return span;
+}
+
 bool Heap::frozen(const uint8_t* block, size_t size) const {
-    return freezing_ && size <= class_max && span_of(block)->age != age_ && idle_ <= used_ / 8;
+    return freezing_ && size <= class_max && span_of(block)->age != age_;
 }
 
 Heap::Span*& Heap::list_of(const Span* span) {

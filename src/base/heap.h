@@ -17,7 +17,8 @@
 //
 // While a forked child looks at this memory, each page that is written to is copied first. Between
 // `freeze` and `thaw` new blocks lie together in spans of their own, and who replaces one that is
-// `frozen` takes a new block for it instead: an eightieth of a page instead of a whole one.
+// `frozen` takes a new block for it instead: a small part of a page instead of a whole one. Once an
+// eighth of a class is free because of that, its emptiest spans are used on.
 
 #pragma once
 
@@ -50,8 +51,7 @@ public:
 
     void freeze();
     void thaw();
-    // Should a block of that size be left as it is, and another taken? No longer once an eighth of
-    // all lies idle because of that.
+    // Should a block of that size be left as it is, and another taken?
     bool frozen(const uint8_t* block, size_t size) const;
 
     // Has half so many bytes of chunks, or more, mapped before they are needed, and adds what is
@@ -112,6 +112,7 @@ private:
     void unlink(Chunk* chunk);
     Span*& list_of(const Span* span);
     static uint32_t take_block(Span* span);
+    Span* revive(Class& its);
     void file(Span* span);
     void unfile(Span* span);
 

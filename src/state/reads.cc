@@ -111,7 +111,7 @@ Err read_children(Read& call, Op op, Reader& body) {
     constexpr size_t ahead = 16;  // memory fetched while the names before are copied
     for (size_t i = 0; i < children.size(); ++i) {
         if (i + 2 * ahead < children.size()) tree.prefetch_pointer(children[i + 2 * ahead]);
-        if (i + ahead < children.size()) tree.prefetch_znode(children[i + ahead]);
+        if (i + ahead < children.size()) tree.prefetch_name(children[i + ahead]);
         write_text(call.reply, tree.name(children[i]));
         if (call.too_long()) return Err::system_error;
     }

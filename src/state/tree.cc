@@ -119,7 +119,7 @@ void Tree::Ahead::fetch() {
         found[i] = tree_.index_.guess(keys_[i].hash);
         if (found[i] == 0) continue;
         tree_.prefetch_pointer(found[i]);
-        __builtin_prefetch(&tree_.places_[found[i]]);
+        prefetch(&tree_.places_[found[i]]);
     }
     for (size_t i = 0; i < count_; ++i)
         if (found[i] != 0) tree_.prefetch_znode(found[i]);
