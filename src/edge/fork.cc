@@ -13,9 +13,11 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 namespace zk {
 
@@ -23,6 +25,7 @@ namespace {
 
 constexpr size_t buffer_bytes = 512 * 1024;
 constexpr size_t block_bytes = 4096;  // of a direct write: a multiple of what any disk asks for
+constexpr uint64_t buffer_ns = 2'000'000;  // that each full one takes at least: 256 MB a second
 
 // The child's file. All that it needs was made before the fork, or is on its stack.
 struct ChildFile {
@@ -31,7 +34,8 @@ struct ChildFile {
     uint8_t* buffer = nullptr;  // begins at a page's border
     size_t used = 0;
     uint64_t written = 0;
-    bool direct = true;  // past the page cache
+    uint64_t rested_ns = 0;  // when the last rest ended
+    bool direct = true;      // past the page cache
 };
 
 bool failed(ChildFile& out, const char* what) {
@@ -89,6 +93,18 @@ bool flush(ChildFile& out) {
     return true;
 }
 
+// The log has the disk to itself for as long as this write took; and a snapshot at full speed would
+// have a disk that is rated, as those of clouds are, stand still for everybody.
+void rest(ChildFile& out, uint64_t wrote_ns) {
+    uint64_t now = uv_hrtime();
+    uint64_t until = std::max(out.rested_ns + buffer_ns, now + wrote_ns);
+    constexpr uint64_t second = 1'000'000'000;
+    timespec pause = {.tv_sec = static_cast<time_t>((until - now) / second),
+                      .tv_nsec = static_cast<long>((until - now) % second)};
+    nanosleep(&pause, nullptr);
+    out.rested_ns = uv_hrtime();
+}
+
 bool end_file(ChildFile& out) {
     if (!flush(out)) return false;
     if (ftruncate(out.file, static_cast<off_t>(out.written)) != 0) return failed(out, "writing");
@@ -102,7 +118,10 @@ bool sink_write(void* context, Bytes bytes) {
         memcpy(out.buffer + out.used, bytes.data(), part);
         out.used += part;
         bytes = bytes.subspan(part);
-        if (out.used == buffer_bytes && !flush(out)) return false;
+        if (out.used < buffer_bytes) continue;
+        uint64_t started_ns = uv_hrtime();
+        if (!flush(out)) return false;
+        rest(out, uv_hrtime() - started_ns);
     }
     return true;
 }
