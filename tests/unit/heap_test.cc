@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <random>
+#include <set>
 #include <vector>
 
 using namespace zk;
@@ -80,10 +81,15 @@ TEST_CASE("a class wastes at most an eighth of a block, eight bytes of a small o
     }
 }
 
-TEST_CASE("blocks come and go in any order") {
+TEST_CASE("blocks come and go in any order, frozen or not") {
     Blocks blocks;
     std::minstd_rand chance(3);
+    bool frozen = false;
     for (int step = 0; step < 200'000; ++step) {
+        if (chance() % 5'000 == 0) {
+            frozen ? blocks.heap.thaw() : blocks.heap.freeze();
+            frozen = !frozen;
+        }
         size_t most = step / 40'000 % 2 == 0 ? 20'000 : 500;
         if (blocks.all.empty() || chance() % 100 < (blocks.all.size() < most ? 60u : 40u))
             blocks.add(chance() % (chance() % 50 == 0 ? 12'000 : 300));
@@ -103,6 +109,62 @@ TEST_CASE("when few are left of many, packing makes the rest free for other size
     blocks.pack();
     CHECK(!blocks.heap.scattered());
     CHECK(blocks.heap.idle_bytes() < blocks.heap.used_bytes() / 3);
+    for (const auto& block : blocks.all) REQUIRE(blocks.whole(block));
+}
+
+TEST_CASE("behind a freeze no page that a block lies in is written to, until an eighth is free") {
+    constexpr size_t page = 4096;
+    auto page_of = [](const uint8_t* at) { return reinterpret_cast<uintptr_t>(at) / page; };
+    Blocks blocks;
+    for (int i = 0; i < 100'000; ++i) blocks.add(100);
+    for (int i = 0; i < 1000; ++i) blocks.remove(static_cast<size_t>(i) * 91);  // room in many
+    std::set<uintptr_t> pages;
+    for (const auto& block : blocks.all) pages.insert(page_of(block.bytes));
+    blocks.heap.freeze();
+    auto old = blocks.all;
+    std::vector<uint8_t> seen;
+    for (const auto& block : old) seen.insert(seen.end(), block.bytes, block.bytes + block.size);
+    size_t in_old_pages = 0;
+    for (size_t i = 0; i < 90'000; i += 9) {  // some of each span, all of none
+        REQUIRE(blocks.heap.frozen(old[i].bytes, 100));
+        blocks.add(100);
+        auto& made = blocks.all.back();
+        CHECK(!blocks.heap.frozen(made.bytes, 100));
+        in_old_pages += pages.count(page_of(made.bytes));
+        blocks.heap.release(blocks.all[i].bytes, 100);
+        blocks.all[i] = made;
+        blocks.all.pop_back();
+    }
+    CHECK(in_old_pages == 0);
+    size_t at = 0;
+    bool same = true;
+    for (const auto& block : old)
+        for (size_t i = 0; i < block.size; ++i) same &= block.bytes[i] == seen[at++];
+    CHECK(same);
+    blocks.heap.thaw();
+    CHECK(!blocks.heap.frozen(blocks.all[1].bytes, 100));
+    for (const auto& block : blocks.all) REQUIRE(blocks.whole(block));
+}
+
+TEST_CASE("however often it is frozen and all is replaced, no more than a part lies idle") {
+    Blocks blocks;
+    std::minstd_rand chance(7);
+    for (int i = 0; i < 100'000; ++i) blocks.add(60 + chance() % 80);
+    for (int round = 0; round < 10; ++round) {
+        blocks.heap.freeze();
+        for (int i = 0; i < 50'000; ++i) {
+            auto& block = blocks.all[chance() % blocks.all.size()];
+            if (!blocks.heap.frozen(block.bytes, block.size)) continue;
+            uint8_t* bytes = blocks.heap.allocate(block.size);
+            memcpy(bytes, block.bytes, block.size);
+            blocks.heap.release(block.bytes, block.size);
+            block.bytes = bytes;
+        }
+        CHECK(blocks.heap.idle_bytes() < blocks.heap.used_bytes() / 4);
+        blocks.heap.thaw();
+    }
+    blocks.pack();
+    CHECK(!blocks.heap.scattered());
     for (const auto& block : blocks.all) REQUIRE(blocks.whole(block));
 }
 

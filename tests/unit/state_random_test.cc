@@ -2,7 +2,8 @@
 // same state, whatever the hashes, the watches or the snapshots in between; and the books are
 // right.
 //
-//     one      same seed of the hashes as two                 equal digests, replies, events
+//     one      same seed of the hashes as two; frozen at      equal digests, replies, events
+//              times, as if a child wrote it down
 //     two      nobody watches, reloaded from its own records now and then
 //     three    another seed                                   equal replies and events
 //
@@ -384,8 +385,13 @@ TEST_CASE("the same entries make the same state, reply and events everywhere") {
         World three(true, 99);
         programmer.clients.push_back(one.me);
         uint32_t succeeded = 0;
+        bool frozen = false;
         for (int step = 0; step < 1500; ++step) {
             CAPTURE(step);
+            if (programmer.once_in(100)) {
+                frozen ? one.state.tree.thaw() : one.state.tree.freeze();
+                frozen = !frozen;
+            }
             Action action = programmer.next();
             bool entry = !action.read;
             bool request = entry && action.op > 0 && action.op < 1000;

@@ -292,6 +292,37 @@ TEST_CASE("changes are taken back wherever they are cut off") {
     }
 }
 
+TEST_CASE("behind a freeze a set moves a znode once, with all that it has") {
+    Family world;
+    auto at = [&](const char* path) { return &world.state.tree[world.state.tree.find(path)]; };
+    world.get("/p", true);
+    const Znode* before = at("/p");
+    world.state.tree.freeze();
+    CHECK(world.set("/p", "atad").err == Err::ok);
+    CHECK(world.events() == "1 NodeDataChanged /p");
+    const Znode* behind = at("/p");
+    CHECK(behind != before);
+    CHECK(behind->version == 1);
+    CHECK(world.children("/p").texts().size() == 4);
+    CHECK(world.set("/p", "data").err == Err::ok);
+    CHECK(at("/p") == behind);
+    world.state.tree.thaw();
+    CHECK(world.set("/p", "none").err == Err::ok);
+    CHECK(at("/p") == behind);
+}
+
+TEST_CASE("a watch, and children made meanwhile, do not go astray when data are taken back") {
+    Family world;
+    world.get("/p/old", true);
+    std::string before = picture(world);
+    world.multi(Multi().set("/p/old", "new").create({.path = "/p/old/x"}).check("/nothing"));
+    CHECK(picture(world) == before);
+    CHECK(world.create("/p/old/y").err == Err::ok);
+    CHECK(world.set("/p/old", "newer").err == Err::ok);
+    CHECK(world.events() == "1 NodeDataChanged /p/old");
+    CHECK(world.state.watches.count() == 0);
+}
+
 TEST_CASE("for a large tree memory is mapped ahead of the znodes, for a small one none is") {
     World world;
     std::vector<PageRange> fresh;
