@@ -372,6 +372,20 @@ void check_books(const State& state) {
         if (lists.count(list) > 0) CHECK(state.acls.has(list));
 }
 
+// Nothing of them is left.
+void everybody_leaves(World& world) {
+    for (SessionSlot slot = 1; slot < world.state.sessions.end(); ++slot)
+        if (int64_t id = world.state.sessions[slot].id; world.state.sessions.find(id) != 0)
+            world.expire({.session = id});
+    for (uint32_t number = 0; number < 50; ++number)
+        CHECK(world.state.watches.forget(number, 1'000'000));
+    CHECK(world.state.sessions.count() == 0);
+    CHECK(world.state.tree.ephemeral_count() == 0);
+    CHECK(world.state.watches.count() == 0);
+    CHECK(world.state.watches.path_count() == 0);
+    check_books(world.state);
+}
+
 }  // namespace
 
 TEST_CASE("the same entries make the same state, reply and events everywhere") {
@@ -436,17 +450,7 @@ TEST_CASE("the same entries make the same state, reply and events everywhere") {
         check_books(two->state);
         check_books(three.state);
         CHECK(one.state.watches.count() == three.state.watches.count());
-        // Everybody leaves: nothing of them is left.
-        for (SessionSlot slot = 1; slot < one.state.sessions.end(); ++slot)
-            if (int64_t id = one.state.sessions[slot].id; one.state.sessions.find(id) != 0)
-                one.expire({.session = id});
-        for (uint32_t number = 0; number < 50; ++number)
-            CHECK(one.state.watches.forget(number, 1'000'000));
-        CHECK(one.state.sessions.count() == 0);
-        CHECK(one.state.tree.ephemeral_count() == 0);
-        CHECK(one.state.watches.count() == 0);
-        CHECK(one.state.watches.path_count() == 0);
-        check_books(one.state);
+        everybody_leaves(one);
     }
 }
 
