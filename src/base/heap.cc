@@ -16,8 +16,7 @@ namespace zk {
 namespace {
 
 constexpr size_t chunk_bytes = 2 * 1024 * 1024;
-constexpr size_t class_max = 8192;
-constexpr size_t notes_bytes = 18 * 1024;  // of a chunk, at its beginning
+constexpr size_t notes_bytes = 5376;  // of a chunk, at its beginning
 constexpr uint32_t kept_min = 8;
 
 }  // namespace
@@ -108,7 +107,10 @@ uint8_t* Heap::allocate(size_t size) {
 // Its first free block. Requires: it has one.
 uint32_t Heap::take_block(Span* span) {
     uint64_t* free = free_of(span);
-    while (free[span->first] == 0) ++span->first;
+    while (free[span->first] == 0) {
+        ++span->first;
+        ASSERT(span->first < words);
+    }
     uint64_t& word = free[span->first];
     uint32_t place = span->first * 64 + static_cast<uint32_t>(std::countr_zero(word));
     word &= word - 1;
@@ -126,6 +128,7 @@ void Heap::release(uint8_t* block, size_t size) {
     ASSERT(span->used > 0);
     uint32_t bytes = block_bytes(number);
     uint32_t place = static_cast<uint32_t>(block - blocks_of(span)) / bytes;
+    ASSERT(place < capacity(span));
     uint64_t& word = free_of(span)[place / 64];
     ASSERT((word & 1ull << place % 64) == 0);
     word |= 1ull << place % 64;
@@ -189,12 +192,12 @@ Heap::Span* Heap::revive(Class& its) {
 }
 
 bool Heap::frozen(const uint8_t* block, size_t size) const {
-    return freezing_ && size <= class_max && span_of(block)->age != age_;
+    return freezing_ && size <= class_max && is_frozen(span_of(block));
 }
 
 Heap::Span*& Heap::list_of(const Span* span) {
     Class& its = classes_[span->class_of];
-    return freezing_ && span->age != age_ ? its.frozen[span->fill] : its.by_fill[span->fill];
+    return is_frozen(span) ? its.frozen[span->fill] : its.by_fill[span->fill];
 }
 
 // Into the list of its fill, if it is not there.

@@ -1,4 +1,4 @@
-// heap.h -- blocks of bytes that may be moved: names and data of znodes.
+// heap.h -- blocks of bytes that may be moved: znodes with their names and data.
 //
 // Layer 0. Owns its chunks of 2 MB. A block has no header: whoever has it knows its size, and there
 // is one owner who can be told a new place. So, unlike malloc's, this memory can be packed again
@@ -44,8 +44,8 @@ public:
     // May a block of one size hold as many bytes as the other without another place?
     static bool same_class(size_t one, size_t other);
 
-    // Is so much idle that packing pays?
-    bool scattered() const { return !freezing_ && idle_ > slack + used_ / 48; }
+    // Is so much idle that packing pays? Behind a freeze that costs copies of pages.
+    bool scattered() const { return idle_ > slack + used_ / (freezing_ ? 4 : 48); }
     // Should this block be moved: allocate another, copy, release this one?
     bool misplaced(const uint8_t* block, size_t size) const;
 
@@ -63,15 +63,19 @@ public:
     void whole_ranges(std::vector<PageRange>& out) const;
 
     uint64_t used_bytes() const { return used_; }  // of blocks, each as large as its class
+    static size_t class_bytes(size_t size) {       // 0: malloc's, which is not counted
+        return size > class_max ? 0 : block_bytes(class_of(size));
+    }
     uint64_t idle_bytes() const { return idle_; }  // of spans that have at least one block
 
 private:
     static constexpr size_t slack = 1024 * 1024;
+    static constexpr size_t class_max = 8192;
     static constexpr uint32_t classes = 64;
     static constexpr uint32_t span_bytes = 64 * 1024;
     static constexpr uint32_t spans_per_chunk = 32;
     static constexpr uint32_t fills = 8;  // lists of spans, by how full they are
-    static constexpr uint32_t words = 64;  // of bits: for as many blocks of 16 bytes as a span has
+    static constexpr uint32_t words = 16;  // of bits: for as many blocks of 64 bytes as a span has
 
     struct Span {
         Span* prev;
@@ -110,6 +114,7 @@ private:
     void add_chunk();
     void link(Chunk* chunk);
     void unlink(Chunk* chunk);
+    bool is_frozen(const Span* span) const { return freezing_ && span->age != age_; }
     Span*& list_of(const Span* span);
     static uint32_t take_block(Span* span);
     Span* revive(Class& its);

@@ -25,7 +25,8 @@ namespace {
 
 constexpr size_t buffer_bytes = 512 * 1024;
 constexpr size_t block_bytes = 4096;  // of a direct write: a multiple of what any disk asks for
-constexpr uint64_t buffer_ns = 2'000'000;  // that each full one takes at least: 256 MB a second
+constexpr uint64_t buffer_ns = 2'000'000;  // that each full one takes at least: 250 MB a second
+constexpr uint64_t rest_ns_max = 100'000'000;
 
 // The child's file. All that it needs was made before the fork, or is on its stack.
 struct ChildFile {
@@ -62,9 +63,10 @@ bool make_buffered(ChildFile& out) {
     return flags >= 0 && fcntl(out.file, F_SETFL, flags & ~O_DIRECT) == 0;
 }
 
-// Through the page cache: on its way to the disk at once, so that a sync of the log, which may have
-// to wait for it, does not wait long. Where this call does not work, the sync at the end has all of
-// the work; what failed to reach the disk is told once, here or there.
+// What is in the page cache after all, as where a file system takes O_DIRECT and does not mind it:
+// on its way to the disk at once, so that a sync of the log, which may have to wait for it, does
+// not wait long. Where this call does not work, the sync at the end has all of the work; what
+// failed to reach the disk is told once, here or there.
 bool write_back(ChildFile& out, size_t size) {
     constexpr unsigned all =
         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
@@ -87,17 +89,18 @@ bool flush(ChildFile& out) {
         if (n < 0) return failed(out, "writing");
         at += static_cast<size_t>(n);
     }
-    if (!out.direct && !write_back(out, size)) return false;
+    if (!write_back(out, size)) return false;
     out.written += out.used;
     out.used = 0;
     return true;
 }
 
-// The log has the disk to itself for as long as this write took; and a snapshot at full speed would
-// have a disk that is rated, as those of clouds are, stand still for everybody.
+// The log has the disk to itself for as long as this write took, unless that was very long; and a
+// snapshot at full speed would have a disk that is rated, as those of clouds are, stand still for
+// everybody.
 void rest(ChildFile& out, uint64_t wrote_ns) {
     uint64_t now = uv_hrtime();
-    uint64_t until = std::max(out.rested_ns + buffer_ns, now + wrote_ns);
+    uint64_t until = std::max(out.rested_ns + buffer_ns, now + std::min(wrote_ns, rest_ns_max));
     constexpr uint64_t second = 1'000'000'000;
     timespec pause = {.tv_sec = static_cast<time_t>((until - now) / second),
                       .tv_nsec = static_cast<long>((until - now) % second)};

@@ -3,11 +3,11 @@
 // Layer 6. One child at a time. Its first acts: die with the parent, and close every descriptor (a
 // child that held the sockets would hide the server's death from its clients). Then it does nothing
 // but write `path`.tmp, sync it, give it its name, sync the directory and _exit. It writes past the
-// page cache, 256 MB a second at most. What went wrong it leaves in a page of memory that both
+// page cache, 250 MB a second at most. What went wrong it leaves in a page of memory that both
 // share; of a child that was killed, nothing stays.
 //
-// While it lives, each page that the parent touches is copied. `copied_bytes` says how much that
-// was.
+// While it lives, each page that the parent writes to is copied. `copied_bytes` says how much memory
+// only the child had in the end: what was copied, and what the parent gave back.
 
 #pragma once
 

@@ -226,6 +226,7 @@ void Core::install(SnapshotReceiver& receiver) {
         if (client != nullptr && !client->gone) drop(*client, "its server's state is replaced");
     // Nobody's watches are left to be forgotten in what goes now.
     old_states_.push_back(std::exchange(state_, receiver.state()));
+    if (snapshot_running_) state_->tree.freeze();  // the child sees its pages, too
     state_->limits.reply_bytes_max = config_.response_bytes_max;
     log_->start_anew(last);
     quorum_->installed(last.zxid, last.term, configured_electorate());

@@ -273,9 +273,8 @@ ZnodeId Tree::create(const PathKey& key, const PathKey& above, ZnodeId parent,
                      const ZnodeSeed& seed) {
     if (undoing_)
         undos_.push_back({.kind = Undo::Kind::create, .id = 0, .hash = key.hash, .list = seed.list,
-                          .before = nullptr, .acl = 0, .aversion = 0,
-                          .cversion = raw_cversion(parent), .pzxid = pzxid(parent),
-                          .path_size = key.path.size()});
+                          .before = nullptr, .cversion = raw_cversion(parent),
+                          .pzxid = pzxid(parent), .path_size = key.path.size()});
     digest_ -= stat_term(above.hash, parent);
     ZnodeId id = places_.allocate();
     znodes_.reach(id);
@@ -307,8 +306,8 @@ void Tree::remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t 
     ZnodeId parent = places_[id].parent;
     if (undoing_)
         undos_.push_back({.kind = Undo::Kind::remove, .id = id, .hash = key.hash, .list = list,
-                          .before = nullptr, .acl = 0, .aversion = 0, .cversion = 0,
-                          .pzxid = pzxid(parent), .path_size = key.path.size()});
+                          .before = nullptr, .cversion = 0, .pzxid = pzxid(parent),
+                          .path_size = key.path.size()});
     digest_ -= stat_term(above.hash, parent);
     drop_terms(key.hash, id);
     index_.erase(key.hash, id);
@@ -383,8 +382,7 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
     Znode* znode = znodes_[id];
     if (undoing_)
         undos_.push_back({.kind = Undo::Kind::data, .id = id, .hash = key.hash, .list = nullptr,
-                          .before = znode, .acl = 0, .aversion = 0, .cversion = 0, .pzxid = 0,
-                          .path_size = 0});
+                          .before = znode, .cversion = 0, .pzxid = 0, .path_size = 0});
     digest_ -= data_term(key.hash, id);
     data_bytes_ += data.size();
     data_bytes_ -= bytes_of(znode->data_size);
@@ -402,13 +400,10 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
 }
 
 void Tree::set_acl(const PathKey& key, ZnodeId id, AclId acl) {
+    ASSERT(!undoing_);
     Znode& znode = *znodes_[id];
-    if (undoing_)
-        undos_.push_back({.kind = Undo::Kind::acl, .id = id, .hash = key.hash, .list = nullptr,
-                          .before = nullptr, .acl = znode.acl, .aversion = aversion(id),
-                          .cversion = 0, .pzxid = 0, .path_size = 0});
     drop_terms(key.hash, id);
-    if (!undoing_) acls_.drop_user(znode.acl);
+    acls_.drop_user(znode.acl);
     znode.acl = acl;
     Extra& more = need_extra(id);
     more.aversion = wrapping_add(more.aversion, 1);
@@ -428,7 +423,6 @@ void Tree::commit_undo() {
         case Undo::Kind::create: break;
         case Undo::Kind::remove: removed_.push_back(undo.id); break;
         case Undo::Kind::data: release_block(undo.before); break;
-        case Undo::Kind::acl: acls_.drop_user(undo.acl); break;
         }
     }
     undos_.clear();
@@ -470,16 +464,9 @@ void Tree::take_back(const Undo& undo) {
     case Undo::Kind::data:
         data_bytes_ += bytes_of(undo.before->data_size);
         data_bytes_ -= bytes_of(znode.data_size);
-        undo.before->acl = znode.acl;
-        undo.before->extra = znode.extra;
-        undo.before->watchers = znode.watchers;
+        undo.before->extra = znode.extra;  // if it has got one since
         release_block(&znode);
         znodes_[undo.id] = undo.before;
-        break;
-    case Undo::Kind::acl:
-        acls_.drop_user(znode.acl);
-        znode.acl = undo.acl;
-        need_extra(undo.id).aversion = undo.aversion;
         break;
     }
 }

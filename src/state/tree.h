@@ -183,10 +183,11 @@ public:
     void set_version(const PathKey& key, ZnodeId id, int32_t version);
     // Nothing of the stat but the length: quota statistics.
     void replace_data(const PathKey& key, ZnodeId id, Bytes data);
-    void set_acl(const PathKey& key, ZnodeId id, AclId acl);  // takes over a use
+    // Takes over a use. Not between begin_undo and commit_undo: ZooKeeper's multi has no setACL.
+    void set_acl(const PathKey& key, ZnodeId id, AclId acl);
 
-    // Frees the numbers of those removed. Moves some names and data, too, so that all stay close
-    // together: views of them are good until then.
+    // Frees the numbers of those removed. Moves some znodes, too, so that all stay close together:
+    // views of them, of names and of data are good until then.
     void sweep();
 
     // Is the znode the one at this path? Works for removed ones until they are swept.
@@ -209,12 +210,13 @@ public:
     uint32_t ephemeral_count() const { return ephemeral_count_; }
     // What it takes, by kind.
     struct Sizes {
-        uint64_t znodes;  // of both kinds of records, free ones too
+        uint64_t znodes;  // pointers, places and extras, free ones too
         uint64_t index;
-        uint64_t blocks;  // names and data, rounded up
+        uint64_t blocks;  // all else of them, rounded up
         uint64_t idle;    // between the blocks
     };
     Sizes sizes() const;
+    uint32_t extra_count() const { return extras_.count(); }
     uint64_t digest() const { return digest_; }
     uint32_t descendants(ZnodeId id) const;
 
@@ -261,14 +263,12 @@ private:
     };
 
     struct Undo {
-        enum class Kind : uint8_t { create, remove, data, acl };
+        enum class Kind : uint8_t { create, remove, data };
         Kind kind;
         ZnodeId id;
         uint64_t hash;
         ZnodeList* list;
         Znode* before;        // data: the block that was replaced, still alive
-        AclId acl;            // acl
-        int32_t aversion;     // acl
         int32_t cversion;     // create: the parent's
         int64_t pzxid;        // create, remove: the parent's
         uint64_t path_size;

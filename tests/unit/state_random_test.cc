@@ -334,6 +334,8 @@ void check_books(const State& state) {
     uint32_t ephemerals = 0;
     uint32_t reapable = 0;
     uint64_t bytes = 0;
+    uint64_t blocks = 0;
+    uint32_t extras = 0;
     std::set<AclId> lists;
     int64_t depth = 0;
     for (ZnodeId id = Tree::root; id != 0; id = state.tree.next_in_walk(id, depth)) {
@@ -345,6 +347,9 @@ void check_books(const State& state) {
         ephemerals += znode.kind == ZnodeKind::ephemeral;
         reapable += znode.kind == ZnodeKind::container || znode.kind == ZnodeKind::ttl;
         bytes += (id == Tree::root ? 0 : path.size()) + state.tree.data(id).size();
+        blocks += Heap::class_bytes(sizeof(Znode) + state.tree.name(id).size() +
+                                    state.tree.data(id).size());
+        extras += znode.extra != 0;
         lists.insert(znode.acl);
         Stat stat = state.tree.stat(id);
         CHECK(stat.pzxid >= stat.czxid);
@@ -356,6 +361,8 @@ void check_books(const State& state) {
     CHECK(state.tree.ephemeral_count() == ephemerals);
     CHECK(state.reapable.count == reapable);
     CHECK(state.tree.data_bytes() == bytes);
+    CHECK(state.tree.sizes().blocks == blocks);
+    CHECK(state.tree.extra_count() == extras);
     uint32_t owned = 0;
     for (SessionSlot slot = 1; slot < state.sessions.end(); ++slot) {
         if (state.sessions[slot].timeout_ms == 0) continue;

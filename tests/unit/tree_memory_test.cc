@@ -317,6 +317,11 @@ TEST_CASE("a watch, and children made meanwhile, do not go astray when data are 
     std::string before = picture(world);
     world.multi(Multi().set("/p/old", "new").create({.path = "/p/old/x"}).check("/nothing"));
     CHECK(picture(world) == before);
+    uint32_t extras = 0;
+    int64_t depth = 0;
+    for (ZnodeId id = Tree::root; id != 0; id = world.state.tree.next_in_walk(id, depth))
+        extras += world.state.tree[id].extra != 0;
+    CHECK(world.state.tree.extra_count() == extras);
     CHECK(world.create("/p/old/y").err == Err::ok);
     CHECK(world.set("/p/old", "newer").err == Err::ok);
     CHECK(world.events() == "1 NodeDataChanged /p/old");
