@@ -25,7 +25,7 @@ namespace {
 
 constexpr size_t buffer_bytes = 512 * 1024;
 constexpr size_t block_bytes = 4096;  // of a direct write: a multiple of what any disk asks for
-constexpr uint64_t buffer_ns = 2'000'000;  // that each full one takes at least: 250 MB a second
+constexpr uint64_t buffer_ns = 2'100'000;  // that each full one takes at least: 250 MB a second
 constexpr uint64_t rest_ns_max = 100'000'000;
 
 // The child's file. All that it needs was made before the fork, or is on its stack.

@@ -119,7 +119,7 @@ public:
     ZnodeId find(std::string_view path) const { return find(key(path)); }
 
     // Starts the memory's way to the processor for a few requests together, all the way to the
-    // data: slots first, then records, then their bytes, so that they are waited for all at once
+    // data: slots first, then pointers, then blocks, so that they are waited for all at once
     // instead of one after the other; where there is no such znode, its parent's, since it may be
     // about to be made. What it fetches is a guess, and nothing hangs on it.
     class Ahead {
