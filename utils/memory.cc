@@ -399,7 +399,7 @@ void joined_sets(Forest& forest, const Shape& shape) {
     std::mt19937_64 chance(2);
     Longest sets{"sets beside the joining"};
     double start = now_us();
-    joiner.start(PageWorker::Work::join, ranges);
+    joiner.start(PageWork::join, ranges);
     while (joiner.busy()) {
         std::string path = shape.path(chance() % shape.count / 2 * 2);
         sets.time([&] { forest.set(path, data46); });

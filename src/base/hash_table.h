@@ -138,6 +138,12 @@ public:
         if (old_ == nullptr && bytes >= huge_table) out.push_back({now_, bytes});
     }
 
+    // See pages.h. Of the arrays that it has now.
+    void keep_from_child() {
+        share_pages(now_, uint64_t{now_size_} * sizeof(Slot), false);
+        share_pages(old_, uint64_t{old_size_} * sizeof(Slot), false);
+    }
+
     uint32_t count() const { return count_; }
     uint64_t bytes() const { return (uint64_t{now_size_} + old_size_) * sizeof(Slot); }
 

@@ -16,8 +16,10 @@ namespace zk {
 namespace {
 
 constexpr size_t chunk_bytes = 2 * 1024 * 1024;
-constexpr size_t notes_bytes = 5376;  // of a chunk, at its beginning
+constexpr size_t head_bytes = 64;  // of a chunk: a pointer, and what keeps blocks at their borders
+constexpr size_t notes_together = 128;
 constexpr uint32_t kept_min = 8;
+constexpr uint32_t idle_calls_max = 50;
 
 }  // namespace
 
@@ -35,30 +37,25 @@ uint32_t Heap::block_bytes(uint32_t number) {
     return (1u << bits) + ((number - 16) % 8 + 1) * (1u << (bits - 3));
 }
 
-Heap::Chunk* Heap::chunk_of(const void* at) {
-    return reinterpret_cast<Chunk*>(reinterpret_cast<uintptr_t>(at) & ~(chunk_bytes - 1));
-}
-
 Heap::Span* Heap::span_of(const void* at) {
-    Chunk* chunk = chunk_of(at);
-    return &chunk->spans[(reinterpret_cast<uintptr_t>(at) & (chunk_bytes - 1)) / span_bytes];
+    auto address = reinterpret_cast<uintptr_t>(at);
+    auto* chunk = *reinterpret_cast<Chunk**>(address & ~(chunk_bytes - 1));
+    return &chunk->spans[(address & (chunk_bytes - 1)) / span_bytes];
 }
 
-// The first span has the notes in front of it.
+size_t Heap::place_of(const Span* span) {
+    return static_cast<size_t>(span - span->chunk->spans);
+}
+
+// The first span has the chunk's head in front of it.
 uint8_t* Heap::blocks_of(Span* span) {
-    Chunk* chunk = chunk_of(span);
-    size_t number = static_cast<size_t>(span - chunk->spans);
-    return reinterpret_cast<uint8_t*>(chunk) + (number == 0 ? notes_bytes : number * span_bytes);
-}
-
-uint64_t* Heap::free_of(Span* span) {
-    Chunk* chunk = chunk_of(span);
-    return chunk->free[span - chunk->spans];
+    size_t place = place_of(span);
+    return span->chunk->memory + (place == 0 ? head_bytes : place * span_bytes);
 }
 
 uint32_t Heap::capacity(Span* span) {
-    bool first = span == chunk_of(span)->spans;
-    uint32_t room = span_bytes - (first ? static_cast<uint32_t>(notes_bytes) : 0);
+    bool first = place_of(span) == 0;
+    uint32_t room = span_bytes - (first ? static_cast<uint32_t>(head_bytes) : 0);
     return std::min(room / block_bytes(span->class_of), words * 64);
 }
 
@@ -74,10 +71,11 @@ Heap::~Heap() {
     for (Chunk* chunk : chunks_) {
         while (chunk != nullptr) {
             Chunk* next = chunk->next;
-            release_zeroed(chunk, chunk_bytes);
+            release_zeroed(chunk->memory, chunk_bytes);
             chunk = next;
         }
     }
+    for (void* notes : notes_) release_zeroed(notes, notes_together * sizeof(Chunk));
     drop_ahead();
 }
 
@@ -91,7 +89,7 @@ uint8_t* Heap::allocate(size_t size) {
     Class& its = classes_[number];
     Span* span = nullptr;
     for (uint32_t fill = fills; span == nullptr && fill-- > 0;) span = its.by_fill[fill];
-    if (span == nullptr && its.free_blocks > its.used_blocks / 8) span = revive(its);
+    if (span == nullptr && its.free_blocks > its.used_blocks / 5) span = revive(its);
     if (span == nullptr) span = take_span(number);
     uint32_t bytes = block_bytes(number);
     uint8_t* block = blocks_of(span) + size_t{take_block(span)} * bytes;
@@ -106,7 +104,7 @@ uint8_t* Heap::allocate(size_t size) {
 
 // Its first free block. Requires: it has one.
 uint32_t Heap::take_block(Span* span) {
-    uint64_t* free = free_of(span);
+    uint64_t* free = span->free;
     while (free[span->first] == 0) {
         ++span->first;
         ASSERT(span->first < words);
@@ -129,7 +127,7 @@ void Heap::release(uint8_t* block, size_t size) {
     uint32_t bytes = block_bytes(number);
     uint32_t place = static_cast<uint32_t>(block - blocks_of(span)) / bytes;
     ASSERT(place < capacity(span));
-    uint64_t& word = free_of(span)[place / 64];
+    uint64_t& word = span->free[place / 64];
     ASSERT((word & 1ull << place % 64) == 0);
     word |= 1ull << place % 64;
     span->first = std::min(span->first, static_cast<uint16_t>(place / 64));
@@ -160,6 +158,9 @@ void Heap::freeze() {
     ASSERT(!freezing_);
     freezing_ = true;
     ++age_;
+    for (void* chunk : hidden_) share_pages(chunk, chunk_bytes, true);
+    hidden_ = ahead_;
+    for (void* chunk : hidden_) share_pages(chunk, chunk_bytes, false);
     for (Class& its : classes_) {
         std::copy_n(its.by_fill, fills, its.frozen);
         std::fill_n(its.by_fill, fills, nullptr);
@@ -170,6 +171,7 @@ void Heap::freeze() {
 void Heap::thaw() {
     if (!freezing_) return;
     freezing_ = false;
+    young_ = nullptr;
     for (Class& its : classes_)
         for (uint32_t fill = 0; fill < fills; ++fill) {
             Span* older = std::exchange(its.frozen[fill], nullptr);
@@ -227,7 +229,7 @@ void Heap::unfile(Span* span) {
 
 // From the chunk that has the fewest left, so that others may become empty.
 Heap::Span* Heap::take_span(uint32_t number) {
-    Chunk* chunk = nullptr;
+    Chunk* chunk = freezing_ ? young_chunk() : nullptr;
     for (uint32_t used = spans_per_chunk; chunk == nullptr && used-- > 0;) chunk = chunks_[used];
     if (chunk == nullptr) {
         add_chunk();
@@ -242,16 +244,25 @@ Heap::Span* Heap::take_span(uint32_t number) {
     link(chunk);
     Span* span = &chunk->spans[place];
     ++used_spans_;
-    *span = {.prev = nullptr, .next = nullptr, .age = age_,
-             .class_of = static_cast<uint16_t>(number), .used = 0, .first = 0, .fill = fills};
+    *span = {.chunk = chunk, .prev = nullptr, .next = nullptr, .age = age_,
+             .class_of = static_cast<uint16_t>(number), .used = 0, .first = 0, .fill = fills,
+             .free = {}};
     uint32_t blocks = capacity(span);
-    uint64_t* free = free_of(span);
     for (uint32_t word = 0; word < (blocks + 63) / 64; ++word)
-        free[word] = ~0ull >> (word < blocks / 64 ? 0 : 64 - blocks % 64);
+        span->free[word] = ~0ull >> (word < blocks / 64 ? 0 : 64 - blocks % 64);
     file(span);
     classes_[number].free_blocks += blocks;
     idle_ += uint64_t{blocks} * block_bytes(number);
     return span;
+}
+
+Heap::Chunk* Heap::young_chunk() {
+    if (young_ != nullptr && young_->free_spans != 0) return young_;
+    young_ = nullptr;
+    if (ahead_.empty()) return nullptr;
+    add_chunk();
+    young_ = chunks_[0];
+    return young_;
 }
 
 void Heap::drop_span(Span* span) {
@@ -260,12 +271,12 @@ void Heap::drop_span(Span* span) {
     classes_[span->class_of].free_blocks -= blocks;
     idle_ -= uint64_t{blocks} * block_bytes(span->class_of);
     --used_spans_;
-    Chunk* chunk = chunk_of(span);
-    size_t place = static_cast<size_t>(span - chunk->spans);
+    Chunk* chunk = span->chunk;
+    size_t place = place_of(span);
     unlink(chunk);
     chunk->free_spans |= 1u << place;
     if (place != 0 && kept_spans_ >= kept_min + used_spans_ / 256) {
-        discard_zeroed(chunk, chunk_bytes, place * span_bytes, (place + 1) * span_bytes);
+        discard_zeroed(chunk->memory, chunk_bytes, place * span_bytes, (place + 1) * span_bytes);
         chunk->clean_spans |= 1u << place;
     } else {
         ++kept_spans_;
@@ -274,16 +285,33 @@ void Heap::drop_span(Span* span) {
         link(chunk);
         return;
     }
+    if (chunk == young_) young_ = nullptr;
     kept_spans_ -= static_cast<uint32_t>(std::popcount(~chunk->clean_spans));
-    release_zeroed(chunk, chunk_bytes);
+    release_zeroed(chunk->memory, chunk_bytes);
+    notes_free_.push_back(chunk);
     --chunk_count_;
 }
 
+Heap::Chunk* Heap::take_notes() {
+    if (notes_free_.empty()) {
+        constexpr size_t bytes = notes_together * sizeof(Chunk);
+        auto* notes = static_cast<Chunk*>(allocate_zeroed(bytes));
+        share_pages(notes, bytes, false);
+        notes_.push_back(notes);
+        for (size_t i = notes_together; i-- > 0;) notes_free_.push_back(notes + i);
+    }
+    Chunk* chunk = notes_free_.back();
+    notes_free_.pop_back();
+    return chunk;
+}
+
 void Heap::add_chunk() {
-    static_assert(sizeof(Chunk) <= notes_bytes);
     if (ahead_.empty()) ahead_.push_back(allocate_aligned(chunk_bytes));
-    auto* chunk = static_cast<Chunk*>(ahead_.back());
+    Chunk* chunk = take_notes();
+    chunk->memory = static_cast<uint8_t*>(ahead_.back());
     ahead_.pop_back();
+    ++taken_;
+    *reinterpret_cast<Chunk**>(chunk->memory) = chunk;
     ++chunk_count_;
     chunk->free_spans = chunk->clean_spans = ~0u;
     link(chunk);
@@ -299,15 +327,29 @@ void Heap::map_ahead(size_t bytes, std::vector<PageRange>& fresh) {
     fresh.push_back({begin, missing * chunk_bytes});
 }
 
+void Heap::keep_ahead(std::vector<PageRange>& fresh) {
+    constexpr size_t times = 4;
+    size_t wanted = freezing_ ? ahead_max : std::min(ahead_max, times * taken_ * chunk_bytes);
+    taken_ = 0;
+    idle_calls_ = wanted > 0 ? 0 : std::min(idle_calls_ + 1, idle_calls_max);
+    if (wanted > 0) map_ahead(wanted, fresh);
+}
+
 void Heap::drop_ahead() {
     for (void* chunk : ahead_) release_zeroed(chunk, chunk_bytes);
     ahead_.clear();
 }
 
+void Heap::drop_some_ahead() {
+    if (idle_calls_ < idle_calls_max || ahead_.empty()) return;
+    release_zeroed(ahead_.back(), chunk_bytes);
+    ahead_.pop_back();
+}
+
 void Heap::whole_ranges(std::vector<PageRange>& out) const {
     for (Chunk* chunk : chunks_)
         for (; chunk != nullptr; chunk = chunk->next)
-            if (chunk->clean_spans == 0) out.push_back({chunk, chunk_bytes});
+            if (chunk->clean_spans == 0) out.push_back({chunk->memory, chunk_bytes});
 }
 
 void Heap::link(Chunk* chunk) {

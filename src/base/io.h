@@ -114,11 +114,11 @@ public:
     virtual Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                        const void* job) = 0;
 
-    // Has the pages of these ranges there, or joined, beside the turns, one after the other
-    // (pages.h). They may go out of use meanwhile. Nothing is told; what comes while it works is
-    // not taken: `ranges` is as it was. A world without such pages does nothing.
-    virtual void populate_pages(std::vector<PageRange>& ranges) { ranges.clear(); }
-    virtual void join_pages(std::vector<PageRange>& ranges) { ranges.clear(); }
+    // Works on the pages of these ranges beside the turns, one after the other (pages.h). They may
+    // go out of use meanwhile. What comes while it is busy is not taken: `ranges` is as it was; but
+    // joining is ended for it. A world without such pages does nothing.
+    virtual void work_on_pages(PageWork, std::vector<PageRange>& ranges) { ranges.clear(); }
+    virtual bool pages_busy() { return false; }
 
     virtual Vitals vitals() = 0;
 

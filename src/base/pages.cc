@@ -57,9 +57,24 @@ void populate_pages(void* begin, size_t bytes) {
     madvise(begin, bytes, populate_write);
 }
 
+// Between these the kernel may use a huge page, and not at any other time: it would fill the holes
+// that we leave (khugepaged).
+void populate_huge_page(void* begin) {
+    madvise(begin, huge_page_bytes, MADV_HUGEPAGE);
+    populate_pages(begin, huge_page_bytes);
+    madvise(begin, huge_page_bytes, MADV_NOHUGEPAGE);
+}
+
 void join_pages(void* huge) {
     constexpr int collapse = 25;  // MADV_COLLAPSE, Linux 6.1; without it all stays as it is
+    madvise(huge, huge_page_bytes, MADV_HUGEPAGE);
     madvise(huge, huge_page_bytes, collapse);
+    madvise(huge, huge_page_bytes, MADV_NOHUGEPAGE);
+}
+
+void share_pages(void* block, size_t bytes, bool with_child) {
+    if (bytes < mapped_from) return;
+    madvise(block, round_up(bytes, page), with_child ? MADV_DOFORK : MADV_DONTFORK);
 }
 
 void release_zeroed(void* block, size_t bytes) {

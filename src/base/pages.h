@@ -3,12 +3,13 @@
 // Layer 0. Owns nothing. A large block is mapped: its pages come when they are first touched, and
 // go back one part at a time, so that neither takes long at once. A small one is malloc's. What is
 // as large as some huge pages begins at the border of one. It comes in small pages all the same: a
-// huge one may take the kernel milliseconds to find. A thread may join them later: fork then copies
-// one entry of the page table for 2 MB instead of 512.
+// huge one may take the kernel milliseconds to find. A thread may do better, or join them later:
+// fork then copies one entry of the page table for 2 MB instead of 512.
 
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace zk {
 
@@ -26,13 +27,25 @@ struct PageRange {
     size_t bytes;
 };
 inline constexpr size_t huge_page_bytes = 2 * 1024 * 1024;
-// Has the small pages there before they are first touched. For a thread that so spares another the
-// waiting; it may be unmapped already.
+// What a thread can do for another, which so need not wait. The memory may be unmapped already.
+enum class PageWork : uint8_t {
+    populate,  // small pages are there before they are touched, as soon as can be
+    enlarge,   // the same at leisure, and in huge pages where there is nothing yet
+    unshare,   // at leisure: what a fork has made read-only may be written to again
+    join,      // at leisure: small pages become huge ones
+};
+// Has pages there, of whatever size, to be written to.
 void populate_pages(void* begin, size_t bytes);
+// Finds a huge page for memory that was not touched yet; if the kernel has none, small ones.
+void populate_huge_page(void* begin);
 // Makes one huge page of the small ones there, if the kernel can. Takes it from half a millisecond
-// to some, in which other threads wait if they touch that memory or map any. It may be unmapped
-// already.
+// to some, in which other threads wait if they touch that memory or map any.
 void join_pages(void* huge_page);
+
+// Whether a child that is forked later has that memory, too. What it has is copied where one of the
+// two writes to it; what it has not, it must not touch, and a fork takes no time for it. Of a block
+// of malloc's it always has it.
+void share_pages(void* block, size_t bytes, bool with_child);
 
 // How much of a block is worth giving back while the rest is in use.
 inline constexpr size_t discard_bytes = 256 * 1024;

@@ -72,6 +72,27 @@ public:
             out.push_back({chunks_[i], run_bytes});
     }
 
+    // All that numbers below `next` use.
+    void used_ranges(uint32_t next, std::vector<PageRange>& out) const {
+        size_t bytes = size_t{next} * sizeof(T);
+        for (size_t i = 0; i < chunks_.size() && bytes > 0; i += chunks_together) {
+            out.push_back({chunks_[i], std::min(run_bytes, bytes)});
+            bytes -= out.back().bytes;
+        }
+    }
+    // These are not needed any more, and zero from now on. Requires: whole pages of one run.
+    void discard(uint32_t from, uint32_t to) {
+        size_t first = (from >> chunk_bits) / chunks_together * chunks_together;
+        size_t before = first << chunk_bits;
+        discard_zeroed(chunks_[first], run_bytes, (from - before) * sizeof(T),
+                       (to - before) * sizeof(T));
+    }
+    // Is this memory a forked child's, too? (pages.h)
+    void share(bool with_child) {
+        for (size_t i = 0; i < chunks_.size(); i += chunks_together)
+            share_pages(chunks_[i], run_bytes, with_child);
+    }
+
 private:
     static constexpr uint32_t chunk_size = 1u << chunk_bits;
     static constexpr size_t aligned_from = 2 * 1024 * 1024;

@@ -48,6 +48,8 @@ public:
         used_ += size;
     }
 
+    size_t used() const { return chunk_ * chunk_bytes + used_; }
+
     void reset() {
         needed_ = std::max(needed_, chunk_ + 1);
         chunk_ = 0;

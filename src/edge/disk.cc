@@ -20,6 +20,9 @@ namespace {
 constexpr size_t zeros_bytes = 256 * 1024;
 constexpr size_t slice_bytes = 1024 * 1024;
 constexpr size_t ahead_bytes = 8 * 1024 * 1024;
+constexpr off_t freed_bytes = 4 * 1024 * 1024;  // of a removed file, at a time
+constexpr size_t going_max = 64;
+constexpr uint64_t rest_us_max = 50'000;
 static_assert(slice_bytes % zeros_bytes == 0);
 
 int write_all(int file, Bytes bytes, uint64_t offset) {
@@ -123,6 +126,10 @@ int FileDisk::create(const DiskOp& op) {
     if (file_ < 0) return errno;
     path_ = op.path;
     int error = fill(op.size);
+    if (error == ENOSPC && !going_.empty()) {
+        while (free_some()) continue;
+        error = fill(op.size);
+    }
     if (error == 0 && way_ == Way::direct) direct_.open(path_);
     if (error == 0) return 0;
     close_file();
@@ -167,9 +174,48 @@ int FileDisk::rename_file(const DiskOp& op) {
 
 int FileDisk::remove_file(const DiskOp& op) {
     if (path_ == op.path) close_file();
-    if (unlink(op.path.c_str()) != 0) return errno == ENOENT ? 0 : errno;
+    int file = way_ == Way::gentle ? open_to_free(op.path) : -1;
+    if (unlink(op.path.c_str()) != 0) {
+        int error = errno;
+        if (file >= 0) close(file);
+        return error == ENOENT ? 0 : error;
+    }
     name_changed();
+    if (file < 0) return 0;
+    // Who copies it, or has it by another name, is to have all of it: a lease is given to nobody
+    // but the only one who has a file open.
+    struct stat found = {};
+    bool ours = fstat(file, &found) == 0 && found.st_nlink == 0 &&
+                fcntl(file, F_SETLEASE, F_WRLCK) == 0 && fcntl(file, F_SETLEASE, F_UNLCK) == 0;
+    if (!ours) {
+        close(file);
+        return 0;
+    }
+    going_.push_back(file);
+    while (going_.size() > going_max) free_some();
     return 0;
+}
+
+int FileDisk::open_to_free(const std::string& path) {
+    struct stat found = {};
+    if (stat(path.c_str(), &found) != 0 || found.st_size <= freed_bytes) return -1;
+    return open(path.c_str(), O_RDWR | O_CLOEXEC);
+}
+
+bool FileDisk::free_some() {
+    if (going_.empty()) return false;
+    uint64_t started_ns = uv_hrtime();
+    struct stat found = {};
+    int file = going_.back();
+    bool more = fstat(file, &found) == 0 && found.st_size > freed_bytes &&
+                ftruncate(file, found.st_size - freed_bytes) == 0;
+    if (!more) {
+        close(file);
+        going_.pop_back();
+    }
+    uint64_t took_us = (uv_hrtime() - started_ns) / 1000;
+    usleep(static_cast<useconds_t>(std::min(took_us, rest_us_max)));
+    return true;
 }
 
 // If another lane's change comes between, its turn to be noticed is the next list, as ever.
@@ -187,6 +233,11 @@ int FileDisk::open_file(const std::string& path) {
     path_ = path;
     if (way_ == Way::direct) direct_.open(path_);
     return 0;
+}
+
+FileDisk::~FileDisk() {
+    close_file();
+    for (int file : going_) close(file);
 }
 
 void FileDisk::close_file() {
@@ -288,11 +339,19 @@ void DiskLane::take_done(std::vector<Done>& done) {
 
 void DiskLane::work(void* lane) { static_cast<DiskLane*>(lane)->work_loop(); }
 
+void DiskLane::wait_for_job() {
+    while (uv_sem_trywait(&jobs_) != 0) {
+        if (disk_.free_some()) continue;
+        uv_sem_wait(&jobs_);
+        return;
+    }
+}
+
 void DiskLane::work_loop() {
     std::vector<Job> jobs;
     size_t next = 0;
     for (;;) {
-        uv_sem_wait(&jobs_);
+        wait_for_job();
         uv_mutex_lock(&mutex_);
         bool stopping = stopping_;
         if (next == jobs.size()) {

@@ -32,14 +32,16 @@ using NameChanges = std::atomic<uint64_t>;
 class FileDisk {
 public:
     // gentle: big work goes in slices, each on the disk before the next, so that the log's syncs,
-    // which may have to wait for all that was written before, never wait for much.
+    // which may have to wait for all that was written before, never wait for much. A large file
+    // loses its name at once and its room bit by bit: freed at once, a gigabyte was seen to hold up
+    // syncs four times in a row, for 50 ms each.
     // direct: what is synced by the same list goes past the page cache, where that can be.
     enum class Way : uint8_t { at_once, gentle, direct };
 
     FileDisk(NameChanges& names, Way way) : names_(names), way_(way) {}
     FileDisk(const FileDisk&) = delete;
     FileDisk& operator=(const FileDisk&) = delete;
-    ~FileDisk() { close_file(); }
+    ~FileDisk();
 
     // Stops at the first op that fails.
     DiskResult run(std::span<const DiskOp> ops);
@@ -52,6 +54,9 @@ public:
     }
     int event() { return way_ == Way::direct ? direct_.event() : -1; }
 
+    // Gives back some room of a file that was removed gently. False: there is none.
+    bool free_some();
+
 private:
     // Each returns an errno, or 0.
     int run_one(const DiskOp& op);
@@ -61,6 +66,7 @@ private:
     int fill(uint64_t size);
     int rename_file(const DiskOp& op);
     int remove_file(const DiskOp& op);
+    static int open_to_free(const std::string& path);
     int open_file(const std::string& path);
     void close_file();
     void name_changed();
@@ -72,6 +78,7 @@ private:
     int file_ = -1;
     DirectFile direct_;        // the same file, opened for its other way
     bool synced_ = false;      // the list that runs syncs what it writes
+    std::vector<int> going_;   // files without a name, and of nobody else's
 };
 
 class DiskLane {
@@ -102,6 +109,7 @@ public:
 private:
     static void work(void* lane);
     void work_loop();
+    void wait_for_job();
     void to_thread(Job job);
 
     FileDisk disk_;  // the thread's, or the loop's while `owed_` is 0

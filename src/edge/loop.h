@@ -53,12 +53,10 @@ public:
                            std::span<uint8_t> out) override;
     Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                const void* job) override;
-    void populate_pages(std::vector<PageRange>& ranges) override {
-        page_worker_.start(PageWorker::Work::populate, ranges);
+    void work_on_pages(PageWork work, std::vector<PageRange>& ranges) override {
+        page_worker_.start(work, ranges);
     }
-    void join_pages(std::vector<PageRange>& ranges) override {
-        page_worker_.start(PageWorker::Work::join, ranges);
-    }
+    bool pages_busy() override { return page_worker_.busy(); }
     Vitals vitals() override;
     size_t send(ClientId client, Buffer& bytes) override { return network_.send(client, bytes); }
     void close(ClientId client) override { network_.close(client); }

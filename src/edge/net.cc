@@ -15,6 +15,7 @@ constexpr uint64_t close_us_max = 2'000'000;  // after the node has closed it
 constexpr uint64_t look_us = 100'000;         // how often deadlines are looked at
 constexpr uint64_t trim_us = 5'000'000;
 constexpr uint32_t events_per_turn = 1024;
+constexpr size_t bytes_per_turn = 64u << 10;
 
 uv_stream_t* stream_of(Connection& connection) {
     return reinterpret_cast<uv_stream_t*>(&connection.tcp);
@@ -133,7 +134,8 @@ void Network::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer)
 // them: the poll of libuv goes on as long as there are any. Nothing of the caller's is used behind
 // this, for the turn may close its connection.
 void Network::count_event() {
-    if (++events_in_turn_ >= events_per_turn) events_.on_enough(events_.context);
+    if (++events_in_turn_ >= events_per_turn || arena_.used() >= bytes_per_turn)
+        events_.on_enough(events_.context);
 }
 
 size_t Network::send(ClientId id, Buffer& bytes) {

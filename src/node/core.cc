@@ -11,6 +11,7 @@ namespace zk {
 namespace {
 
 constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten times a second
+constexpr uint64_t prepare_us_max = 2'000'000;   // before a snapshot
 constexpr uint64_t join_every_us = 30'000'000;   // pages of a tree that became larger
 constexpr uint64_t join_from_bytes = 384u << 20;  // less is forked in some 10 ms as it is
 constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
@@ -376,6 +377,7 @@ void Core::clocks() {
     expire_local();
     reap();
     maybe_snapshot();
+    keep_pages_ahead();
     join_pages();
     if (config_.purge_interval_ms > 0 && now_us_ >= next_purge_us_) purge();
 }
@@ -586,15 +588,45 @@ void Core::maybe_snapshot() {
           (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
     // Where the newest could not be read, another of the same zxid is better than none.
     bool again = snapshot_wanted_ && (snapshots_.empty() || snapshots_.back() != state_->zxid());
-    snapshot_due_ = again || (due && entries > 0);
+    if (!again && !(due && entries > 0)) return;
+    snapshot_due_ = memory_prepared();
     take_snapshot_if_due();
+}
+
+// Pages that the tree will need behind the fork are found by then: a new one takes the kernel up to
+// 10 us where the host of a virtual machine has to find it, too.
+bool Core::memory_prepared() {
+    if (prepare_until_us_ == 0) {
+        prepare_until_us_ = now_us_ + prepare_us_max;
+        preparing_ = Preparing::tree;
+    }
+    bool in_time = now_us_ < prepare_until_us_;
+    if (in_time && preparing_ == Preparing::tree) {
+        if (state_->tree.moving()) return false;
+        to_populate_.clear();
+        state_->tree.map_for_fork(to_populate_);
+        preparing_ = to_populate_.empty() ? Preparing::nothing : Preparing::pages;
+    }
+    if (in_time && preparing_ == Preparing::pages) {
+        if (!to_populate_.empty()) io_.work_on_pages(PageWork::enlarge, to_populate_);
+        if (!to_populate_.empty() || io_.pages_busy()) return false;
+    }
+    prepare_until_us_ = 0;
+    return true;
+}
+
+void Core::keep_pages_ahead() {
+    if (prepare_until_us_ != 0) return;
+    std::vector<PageRange> fresh;
+    state_->tree.keep_ahead(fresh);
+    if (!fresh.empty()) io_.work_on_pages(PageWork::enlarge, fresh);
 }
 
 // So that the next fork is quick. A tree that is small and grows fast would have a tenth of its
 // time go into that (create 64x16). What is written while a snapshot's child lives splits huge
 // pages; what came since the last time lies in small ones.
 void Core::join_pages() {
-    if (snapshot_running_ || now_us_ < next_join_us_) return;
+    if (snapshot_running_ || prepare_until_us_ != 0 || now_us_ < next_join_us_) return;
     next_join_us_ = now_us_ + join_every_us;
     std::vector<PageRange> ranges;
     state_->tree.whole_ranges(ranges);
@@ -604,7 +636,7 @@ void Core::join_pages() {
     if (!pages_split_ && ranges.size() == joined_ranges_) return;
     pages_split_ = false;
     joined_ranges_ = ranges.size();
-    io_.join_pages(ranges);
+    io_.work_on_pages(PageWork::join, ranges);
     if (!ranges.empty()) joined_ranges_ = 0;  // it was busy
 }
 
@@ -629,6 +661,9 @@ void Core::snapshot_done(const Result<void>& result) {
     state_->tree.thaw();
     pages_split_ = true;
     next_join_us_ = 0;
+    std::vector<PageRange> ranges;
+    state_->tree.whole_ranges(ranges);
+    io_.work_on_pages(PageWork::unshare, ranges);
     snapshot_job_.reset();
     if (!result) {
         ++metrics_.snapshot_errors;

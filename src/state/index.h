@@ -64,6 +64,9 @@ public:
         slots_.erase(slot);
     }
 
+    // A child that is forked later has no use for it, and must not look at it.
+    void keep_from_child() { slots_.keep_from_child(); }
+
     void whole_ranges(std::vector<PageRange>& out) const { slots_.whole_ranges(out); }
 
     uint32_t count() const { return slots_.count(); }

@@ -36,7 +36,7 @@ Tree::Tree(uint64_t seed, AclTable& acls) : seed_(seed), acls_(acls) {
     ZnodeId id = places_.allocate();
     ASSERT(id == root);
     znodes_.reach(id);
-    znodes_[id] = make_block(Znode(), "", as_bytes(""));
+    znodes_.edit(id) = make_block(Znode(), "", as_bytes(""));
     index_.insert(hash_path(""), id);
     add_terms(hash_path(""), id);
 }
@@ -285,7 +285,7 @@ ZnodeId Tree::create(const PathKey& key, const PathKey& above, ZnodeId parent,
     digest_ -= stat_term(above.hash, parent);
     ZnodeId id = places_.allocate();
     znodes_.reach(id);
-    znodes_[id] = make_block(Znode{.czxid = seed.zxid, .mzxid = seed.zxid, .ctime = seed.time_ms,
+    znodes_.edit(id) = make_block(Znode{.czxid = seed.zxid, .mzxid = seed.zxid, .ctime = seed.time_ms,
                               .mtime = seed.time_ms, .acl = seed.acl, .kind = seed.kind},
                              split_path(key.path).name, seed.data);
     if (seed.kind != ZnodeKind::persistent) need_extra(id).owner = seed.owner;
@@ -332,16 +332,19 @@ void Tree::sweep() {
     for (ZnodeId id : removed_) free_znode(id);
     removed_.clear();
     if (heap_.scattered()) pack_some();
+    znodes_.move_some();
+    heap_.drop_some_ahead();
 }
 
 void Tree::release_block(Znode* znode) {
     heap_.release(reinterpret_cast<uint8_t*>(znode), block_size(*znode));
 }
 
-// Each change packs for a few others, so that the time it takes is as bounded as they are.
+// Each change packs for a few others, so that the time it takes is as bounded as they are: for more
+// of them where more lies idle.
 void Tree::pack_some() {
-    constexpr uint32_t looks_per_sweep = 16;
-    for (uint32_t i = 0; i < looks_per_sweep; ++i) {
+    uint32_t looks = heap_.disorder();
+    for (uint32_t i = 0; i < looks; ++i) {
         if (++packing_ >= places_.end()) packing_ = 1;
         Znode* znode = znodes_[packing_];
         if (znode == nullptr) continue;
@@ -350,8 +353,10 @@ void Tree::pack_some() {
         uint8_t* block = heap_.allocate(size);
         memcpy(block, znode, size);
         release_block(znode);
-        znodes_[packing_] = reinterpret_cast<Znode*>(block);
+        znodes_.edit(packing_) = reinterpret_cast<Znode*>(block);
     }
+    for (ZnodeId id = packing_ + 1; id <= packing_ + looks && id < places_.end(); ++id)
+        prefetch(znodes_[id]);
 }
 
 void Tree::free_znode(ZnodeId id) {
@@ -363,7 +368,7 @@ void Tree::free_znode(ZnodeId id) {
         extras_.release(znode->extra);
     }
     release_block(znode);
-    znodes_[id] = nullptr;
+    znodes_.edit(id) = nullptr;
     places_.release(id);
 }
 
@@ -400,7 +405,7 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
         if (!data.empty()) memcpy(name_of(znode) + name_size_of(*znode), data.data(), data.size());
         znode->data_size = size_of(data);
     } else {
-        znodes_[id] = make_block(*znode, name(id), data);
+        znodes_.edit(id) = make_block(*znode, name(id), data);
         if (!undoing_) release_block(znode);
     }
     digest_ += data_term(key.hash, id);
@@ -473,7 +478,7 @@ void Tree::take_back(const Undo& undo) {
         data_bytes_ -= bytes_of(znode.data_size);
         undo.before->extra = znode.extra;  // if it has got one since
         release_block(&znode);
-        znodes_[undo.id] = undo.before;
+        znodes_.edit(undo.id) = undo.before;
         break;
     }
 }
@@ -516,7 +521,7 @@ ZnodeId Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Sa
         znodes_.reach(id);
         unplaced_.push_back({static_cast<uint32_t>(hash), id});
     }
-    Znode* before = std::exchange(znodes_[id], make_block(saved.znode, saved.name, saved.data));
+    Znode* before = std::exchange(znodes_.edit(id), make_block(saved.znode, saved.name, saved.data));
     Znode& znode = *znodes_[id];
     znode.extra = before == nullptr ? 0 : before->extra;
     znode.watchers = 0;
@@ -576,13 +581,22 @@ bool Tree::place_rest() {
 // Not for a small tree: that is there before the thread is.
 void Tree::map_ahead(std::vector<PageRange>& fresh) {
     constexpr uint32_t many = 500'000;
-    constexpr size_t heap_ahead = 32 * 1024 * 1024;
     if (expected_ < many) return;
     if (fresh_index_) index_.whole_ranges(fresh);
     fresh_index_ = false;
     places_.map_ahead(expected_ + 1, fresh);
     znodes_.map_ahead(places_.end(), expected_ + 1, fresh);
-    heap_.map_ahead(heap_ahead, fresh);
+    heap_.map_ahead(Heap::ahead_max, fresh);
+}
+
+void Tree::map_for_fork(std::vector<PageRange>& fresh) {
+    if (!large()) return;
+    if (!znodes_.moving()) znodes_.spare(fresh);
+    heap_.map_ahead(Heap::ahead_max, fresh);
+}
+
+void Tree::keep_ahead(std::vector<PageRange>& fresh) {
+    if (large()) heap_.keep_ahead(fresh);
 }
 
 ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {

@@ -35,6 +35,7 @@
 #include "base/heap.h"
 #include "base/prefetch.h"
 #include "base/slab.h"
+#include "base/twin_column.h"
 #include "state/acl.h"
 #include "state/index.h"
 #include "wire/records.h"
@@ -194,10 +195,24 @@ public:
     // Is the znode the one at this path? Works for removed ones until they are swept.
     bool is_at(ZnodeId id, std::string_view path) const;
 
+    // Maps what will be written to behind a fork, and adds it to `fresh`, for another thread to
+    // populate; and what growth will need if it goes on as it did, or the writes behind a fork. Ten
+    // times a second.
+    void map_for_fork(std::vector<PageRange>& fresh);
+    void keep_ahead(std::vector<PageRange>& fresh);
+    // It is still busy with what the last one left.
+    bool moving() const { return large() && znodes_.moving(); }
     // While a child writes this tree down: what is set goes to memory that the child does not
     // share, where that spares a page's copy. See heap.h.
-    void freeze() { heap_.freeze(); }
-    void thaw() { heap_.thaw(); }
+    void freeze() {
+        heap_.freeze();
+        znodes_.freeze();
+        index_.keep_from_child();
+    }
+    void thaw() {
+        heap_.thaw();
+        znodes_.thaw();
+    }
 
     // What may be joined to huge pages, which make a fork quick.
     void whole_ranges(std::vector<PageRange>& out) const;
@@ -275,6 +290,8 @@ private:
         uint64_t path_size;
     };
 
+    // A small one is copied before a thread would be there.
+    bool large() const { return heap_.used_bytes() >= 64 * 1024 * 1024; }
     const Extra& extra(ZnodeId id) const;
     Extra& need_extra(ZnodeId id);
     uint64_t stat_term(uint64_t hash, ZnodeId id) const;
@@ -296,7 +313,7 @@ private:
     uint64_t seed_;
     AclTable& acls_;
     Slab<Place> places_;
-    Column<Znode*> znodes_;  // of free numbers nullptr
+    TwinColumn<Znode*> znodes_;  // of free numbers nullptr
     Slab<Extra> extras_;
     Index index_;
     Heap heap_;  // of the blocks

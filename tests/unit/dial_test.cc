@@ -56,7 +56,8 @@ public:
              .on_bytes =
                  [](void* site, ClientId id, Bytes bytes) { to(site).heard[id] += as_text(bytes); },
              .on_end = [](void* site, ClientId id, bool reset) { to(site).ended[id] = reset; },
-             .on_drained = [](void* site, ClientId id) { to(site).drained.insert(id); }}));
+             .on_drained = [](void* site, ClientId id) { to(site).drained.insert(id); },
+             .on_enough = [](void* site) { to(site).network.after_turn(); }}));
     }
 
     // Turns of the loop until the condition holds.

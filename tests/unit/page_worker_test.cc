@@ -27,7 +27,7 @@ TEST_CASE("populated memory is there, zero, and nothing beside it") {
     }
     PageWorker worker;
     std::vector<PageRange> ranges = {{block, bytes / 2}};
-    REQUIRE(worker.start(PageWorker::Work::populate, ranges));
+    REQUIRE(worker.start(PageWork::populate, ranges));
     CHECK(ranges.empty());
     while (worker.busy()) usleep(100);
     std::vector<uint8_t> there(bytes / page);
@@ -45,11 +45,11 @@ TEST_CASE("a busy worker takes nothing, and what is unmapped does no harm") {
     release_zeroed(block, bytes);
     PageWorker worker;
     std::vector<PageRange> many(50'000, {block, bytes});
-    REQUIRE(worker.start(PageWorker::Work::populate, many));
+    REQUIRE(worker.start(PageWork::populate, many));
     std::vector<PageRange> others = {{block, bytes}};
-    CHECK(!worker.start(PageWorker::Work::join, others));
+    CHECK(!worker.start(PageWork::join, others));
     CHECK(others.size() == 1);
     worker.stop();
     while (worker.busy()) usleep(100);
-    CHECK(worker.start(PageWorker::Work::join, others));
+    CHECK(worker.start(PageWork::join, others));
 }
