@@ -391,22 +391,39 @@ void forked_sets(Forest& forest, const Shape& shape, const char* what, double se
                static_cast<double>(to.ru_stime.tv_usec - from.ru_stime.tv_usec) / 1e3);
 }
 
-// Sets while the thread makes huge pages of the tree's.
-void joined_sets(Forest& forest, const Shape& shape) {
-    PageWorker joiner;
+// Sets while the tree moves to huge pages that the thread finds, as the server has it, only faster.
+void moving_sets(Forest& forest, const Shape& shape) {
+    PageWorker worker;
     std::vector<PageRange> ranges;
     forest.tree.whole_ranges(ranges);
+    std::vector<void*> small;
+    for (const PageRange& range : ranges)
+        for (size_t at = 0; at + huge_page_bytes <= range.bytes; at += huge_page_bytes)
+            if (void* page = static_cast<uint8_t*>(range.begin) + at; !in_huge_page(page))
+                small.push_back(page);
     std::mt19937_64 chance(2);
-    Longest sets{"sets beside the joining"};
+    Longest sets{"sets beside the moving"};
+    Longest moves{"moves"};
     double start = now_us();
-    joiner.start(PageWork::join, ranges);
-    while (joiner.busy()) {
+    while (!small.empty() && now_us() - start < 20e6) {
         std::string path = shape.path(chance() % shape.count / 2 * 2);
         sets.time([&] { forest.set(path, data46); });
+        void* fresh = sets.calls % 100 == 0 ? worker.take_huge_page() : nullptr;
+        if (fresh == nullptr && !worker.busy() && now_us() - start > 2e6 && moves.calls < 16) break;
+        if (fresh == nullptr) continue;
+        moves.time([&] { move_to_huge_page(small.back(), fresh); });
+        small.pop_back();
     }
     sets.print();
-    printf("    joined in %.1f s: %.0f MB in huge pages\n", (now_us() - start) / 1e6,
+    moves.print();
+    printf("    in %.1f s: %.0f MB in huge pages\n", (now_us() - start) / 1e6,
            mb(of_smaps("AnonHugePages:")));
+}
+
+void with_worker(PageWork work, std::vector<PageRange>& ranges) {
+    PageWorker worker;
+    if (!ranges.empty()) worker.start(work, ranges);
+    while (worker.busy()) usleep(1000);
 }
 
 int fork_costs(uint64_t count) {
@@ -417,11 +434,14 @@ int fork_costs(uint64_t count) {
     printf("%" PRIu32 " znodes, %.0f MB resident, %.0f MB in huge pages\n", forest->tree.count(),
            mb(bytes), mb(of_smaps("AnonHugePages:")));
     forked_sets(*forest, shape, "sets without a fork", 1);
-    joined_sets(*forest, shape);
+    moving_sets(*forest, shape);
     forked_sets(*forest, shape, "sets in huge pages", 1);
     for (int round = 0; round < 4; ++round) {
         bool child = false;
         int hold = -1;
+        std::vector<PageRange> ranges;
+        forest->tree.map_for_fork(ranges);
+        with_worker(PageWork::enlarge, ranges);
         forest->tree.freeze();
         double took = fork_us(child, hold);
         printf("fork: %.2f ms, %.0f MB in huge pages\n", took / 1e3,
@@ -433,8 +453,10 @@ int fork_costs(uint64_t count) {
         double gone_us = now_us();
         forest->tree.thaw();
         printf("thaw: %.2f ms\n", (now_us() - gone_us) / 1e3);
+        forest->tree.whole_ranges(ranges);
+        with_worker(PageWork::unshare, ranges);
         forked_sets(*forest, shape, "sets once the child is gone", 1);
-        joined_sets(*forest, shape);
+        moving_sets(*forest, shape);
     }
     // The same amount in one piece, of small pages and of huge ones.
     forest.reset();

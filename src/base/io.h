@@ -115,10 +115,13 @@ public:
                                        const void* job) = 0;
 
     // Works on the pages of these ranges beside the turns, one after the other (pages.h). They may
-    // go out of use meanwhile. What comes while it is busy is not taken: `ranges` is as it was; but
-    // joining is ended for it. A world without such pages does nothing.
+    // go out of use meanwhile. What comes while it is busy is not taken: `ranges` is as it was. A
+    // world without such pages does nothing.
     virtual void work_on_pages(PageWork, std::vector<PageRange>& ranges) { ranges.clear(); }
     virtual bool pages_busy() { return false; }
+    // One that was found, the caller's now; nullptr: none yet. Some are looked for beside the turns
+    // once the last is gone.
+    virtual void* take_huge_page() { return nullptr; }
 
     virtual Vitals vitals() = 0;
 

@@ -3,8 +3,8 @@
 // Layer 0. Owns nothing. A large block is mapped: its pages come when they are first touched, and
 // go back one part at a time, so that neither takes long at once. A small one is malloc's. What is
 // as large as some huge pages begins at the border of one. It comes in small pages all the same: a
-// huge one may take the kernel milliseconds to find. A thread may do better, or join them later:
-// fork then copies one entry of the page table for 2 MB instead of 512.
+// huge one may take the kernel milliseconds to find. With the help of a thread it may move to those
+// later: a fork then copies one entry of the page table for 2 MB instead of 512.
 
 #pragma once
 
@@ -32,15 +32,20 @@ enum class PageWork : uint8_t {
     populate,  // small pages are there before they are touched, as soon as can be
     enlarge,   // the same at leisure, and in huge pages where there is nothing yet
     unshare,   // at leisure: what a fork has made read-only may be written to again
-    join,      // at leisure: small pages become huge ones
 };
 // Has pages there, of whatever size, to be written to.
 void populate_pages(void* begin, size_t bytes);
 // Finds a huge page for memory that was not touched yet; if the kernel has none, small ones.
 void populate_huge_page(void* begin);
-// Makes one huge page of the small ones there, if the kernel can. Takes it from half a millisecond
-// to some, in which other threads wait if they touch that memory or map any.
-void join_pages(void* huge_page);
+
+// So that others need not wait while the kernel looks for a huge page and zeroes it, which takes up
+// to some milliseconds: a thread finds one, and the owner of the memory moves into it, in half of
+// one. nullptr: the kernel has none.
+void* find_huge_page();
+// True as well where that cannot be told: a kernel before Linux 6.7.
+bool in_huge_page(const void* begin);
+// What is there goes on in the pages of `fresh`, whose address is gone then.
+void move_to_huge_page(void* begin, void* fresh);
 
 // Whether a child that is forked later has that memory, too. What it has is copied where one of the
 // two writes to it; what it has not, it must not touch, and a fork takes no time for it. Of a block

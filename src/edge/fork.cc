@@ -27,6 +27,8 @@ constexpr size_t buffer_bytes = 512 * 1024;
 constexpr size_t block_bytes = 4096;  // of a direct write: a multiple of what any disk asks for
 constexpr uint64_t buffer_ns = 2'100'000;  // that each full one takes at least: 250 MB a second
 constexpr uint64_t rest_ns_max = 100'000'000;
+constexpr uint64_t wait_times = 4;  // as long as the fork took: the loop has to catch up first
+constexpr uint64_t wait_us_max = 200'000;
 
 // The child's file. All that it needs was made before the fork, or is on its stack.
 struct ChildFile {
@@ -189,8 +191,9 @@ bool write_file(ChildFile& out, const Names& names, WriteSnapshot write_snapshot
     return true;
 }
 
-[[noreturn]] void run_child(pid_t parent, const sigset_t* signals, ChildFile& out,
-                            const Names& names, WriteSnapshot write_snapshot, const void* job) {
+[[noreturn]] void run_child(pid_t parent, uint64_t started_ns, const sigset_t* signals,
+                            ChildFile& out, const Names& names, WriteSnapshot write_snapshot,
+                            const void* job) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     close_descriptors();
@@ -201,6 +204,8 @@ bool write_file(ChildFile& out, const Names& names, WriteSnapshot write_snapshot
     signal(SIGCHLD, SIG_DFL);
     sigprocmask(SIG_SETMASK, signals, nullptr);
     step_back();
+    uint64_t wait_us = (uv_hrtime() - started_ns) / 1000 * wait_times;
+    usleep(static_cast<useconds_t>(std::min(wait_us, wait_us_max)));
     _exit(write_file(out, names, write_snapshot, job) ? 0 : 1);
 }
 
@@ -248,7 +253,7 @@ Result<void> SnapshotChild::start(const std::string& path, WriteSnapshot write, 
     pid_t parent = getpid();
     uint64_t started_ns = uv_hrtime();
     pid_t pid = fork();
-    if (pid == 0) run_child(parent, &before, out, names, write, job);
+    if (pid == 0) run_child(parent, started_ns, &before, out, names, write, job);
     int error = errno;
     fork_us_ = (uv_hrtime() - started_ns) / 1000;
     sigprocmask(SIG_SETMASK, &before, nullptr);

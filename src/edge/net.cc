@@ -16,6 +16,7 @@ constexpr uint64_t look_us = 100'000;         // how often deadlines are looked 
 constexpr uint64_t trim_us = 5'000'000;
 constexpr uint32_t events_per_turn = 1024;
 constexpr size_t bytes_per_turn = 64u << 10;
+constexpr uint32_t read_bytes_max = ReadArena::read_bytes_max;
 
 uv_stream_t* stream_of(Connection& connection) {
     return reinterpret_cast<uv_stream_t*>(&connection.tcp);
@@ -101,6 +102,7 @@ void Network::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
     std::span<uint8_t> room;
     if (connection.read_in_turn != network.turn_ && wanted(connection))
         room = network.arena_.room(connection.peer);
+    room = room.first(std::min(room.size(), size_t{connection.read_bytes}));
     connection.read_in_turn = network.turn_;
     buffer->base = reinterpret_cast<char*>(room.data());
     buffer->len = room.size();
@@ -119,6 +121,9 @@ void Network::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer)
         if (!open) return;  // thrown away
         Bytes bytes(reinterpret_cast<const uint8_t*>(buffer->base), static_cast<size_t>(size));
         network.arena_.keep(bytes.size());
+        bool full = bytes.size() == buffer->len;
+        connection.read_bytes = full ? std::min(connection.read_bytes * 2, read_bytes_max)
+                                     : read_bytes_first;
         network.events_.on_bytes(network.events_.context, connection.id, bytes);
         return network.count_event();
     }

@@ -58,6 +58,10 @@ struct NetworkEvents {
     void (*on_enough)(void* context) = nullptr;  // for one turn: let it be now
 };
 
+// A connection is read a little at a time, and twice as much each time that it had more: where many
+// have waited, the first of each need not wait for all of the others.
+constexpr uint32_t read_bytes_first = 8u << 10;
+
 using SocketAddresses = std::vector<sockaddr_storage>;
 
 struct Connection {
@@ -91,6 +95,7 @@ struct Connection {
     uint64_t close_by_us = 0;
     uint32_t leaving_at = 0;    // its place in Network::leaving_, while it is there
     uint32_t read_in_turn = 0;  // the last turn that it was read in
+    uint32_t read_bytes = read_bytes_first;  // at most, the next time
     ClientId id = 0;
     Stage stage = Stage::open;
     bool peer = false;  // a link, whoever dialed

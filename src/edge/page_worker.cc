@@ -17,11 +17,9 @@ namespace {
 constexpr size_t hasty_bite = 256 * 1024;
 constexpr size_t small_bite = 64 * 1024;
 constexpr uint64_t rest_us_max = 50'000;
-
-constexpr uint64_t join_rest = 9;  // times what a page took
-constexpr uint64_t few = 4;        // pages, and the processor time that they may take
-constexpr uint64_t few_us_max = 8'000;
-constexpr uint64_t dear_us = 3'600'000'000;  // then they may be cheaper
+constexpr size_t found_max = 8;               // huge pages
+constexpr uint64_t dear_us = 2'000;           // of the processor's, for one
+constexpr uint64_t find_again_us = 3'600'000'000;
 
 uint64_t processor_us() {
     timespec used = {};
@@ -38,29 +36,47 @@ bool whole_huge_page(const uint8_t* at, size_t left) {
 PageWorker::~PageWorker() {
     stop();
     end_thread();
+    for (void* page : huge_pages_) release_zeroed(page, huge_page_bytes);
 }
 
 bool PageWorker::start(PageWork work, std::vector<PageRange>& ranges) {
     if (busy()) {
-        if (work_ == PageWork::join && work != PageWork::join) stop();
+        if (finding_) stop();
         return false;
     }
     end_thread();
-    if (work == PageWork::join && uv_hrtime() / 1000 < next_join_us_) {
+    finding_ = false;
+    work_ = work;
+    ranges_.swap(ranges);
+    if (run_thread()) {
         ranges.clear();
         return true;
     }
-    work_ = work;
     ranges_.swap(ranges);
-    joined_ = few_us_ = 0;
+    return false;
+}
+
+void* PageWorker::take_huge_page() {
+    if (busy()) return nullptr;
+    end_thread();
+    if (!huge_pages_.empty()) {
+        void* page = huge_pages_.back();
+        huge_pages_.pop_back();
+        return page;
+    }
+    uint64_t now_us = uv_hrtime() / 1000;
+    if (in_vain_) next_find_us_ = now_us + find_again_us;
+    in_vain_ = false;
+    if (now_us < next_find_us_) return nullptr;
+    finding_ = true;
+    run_thread();
+    return nullptr;
+}
+
+bool PageWorker::run_thread() {
     done_ = stopping_ = false;
     running_ = uv_thread_create(&thread_, run, this) == 0;
-    if (running_) {
-        ranges.clear();
-    } else {
-        LOG(debug, "no thread to prepare pages");
-        ranges_.swap(ranges);
-    }
+    if (!running_) LOG(debug, "no thread to prepare pages");
     return running_;
 }
 
@@ -72,8 +88,10 @@ void PageWorker::end_thread() {
 
 void PageWorker::run(void* worker) {
     auto& self = *static_cast<PageWorker*>(worker);
-    self.work_through();
-    self.ranges_ = {};
+    if (self.finding_)
+        self.find_some();
+    else
+        self.work_through();
     self.done_ = true;
 }
 
@@ -81,41 +99,40 @@ void PageWorker::work_through() {
     for (const PageRange& range : ranges_) {
         auto* begin = static_cast<uint8_t*>(range.begin);
         for (size_t done = 0; done < range.bytes && !stopping_;) {
-            size_t bytes = bite(begin + done, range.bytes - done);
+            size_t left = range.bytes - done;
+            size_t bytes = std::min(left, work_ == PageWork::populate ? hasty_bite : small_bite);
+            if (work_ == PageWork::enlarge && whole_huge_page(begin + done, left))
+                bytes = huge_page_bytes;
             uint64_t started_us = processor_us();
             work_on(begin + done, bytes);
-            rest_after(processor_us() - started_us);
+            if (work_ != PageWork::populate) rest_after(started_us);
             done += bytes;
         }
     }
-}
-
-size_t PageWorker::bite(uint8_t* at, size_t left) const {
-    bool huge = work_ == PageWork::join || work_ == PageWork::enlarge;
-    if (huge && whole_huge_page(at, left)) return huge_page_bytes;
-    return std::min(left, work_ == PageWork::populate ? hasty_bite : small_bite);
+    ranges_ = {};
 }
 
 void PageWorker::work_on(uint8_t* at, size_t bytes) const {
-    if (work_ == PageWork::join) {
-        if (bytes == huge_page_bytes) join_pages(at);
-    } else if (work_ == PageWork::enlarge && bytes == huge_page_bytes) {
+    if (bytes == huge_page_bytes)
         populate_huge_page(at);
-    } else {
+    else
         populate_pages(at, bytes);
+}
+
+void PageWorker::find_some() {
+    while (huge_pages_.size() < found_max && !stopping_) {
+        uint64_t started_us = processor_us();
+        void* page = find_huge_page();
+        if (page != nullptr) huge_pages_.push_back(page);
+        in_vain_ = page == nullptr || processor_us() - started_us > dear_us;
+        if (in_vain_) return;
+        rest_after(started_us);
     }
 }
 
-void PageWorker::rest_after(uint64_t took_us) {
-    if (work_ == PageWork::populate) return;
-    uint64_t times = work_ == PageWork::join ? join_rest : 1;
-    usleep(static_cast<useconds_t>(std::min(times * took_us, rest_us_max)));
-    if (work_ != PageWork::join) return;
-    few_us_ = joined_ % few == 0 ? took_us : few_us_ + took_us;
-    ++joined_;
-    if (few_us_ <= few_us_max) return;
-    next_join_us_ = uv_hrtime() / 1000 + dear_us;
-    stopping_ = true;
+void PageWorker::rest_after(uint64_t started_us) const {
+    uint64_t took_us = processor_us() - started_us;
+    usleep(static_cast<useconds_t>(std::min(took_us, rest_us_max)));
 }
 
 }  // namespace zk

@@ -12,8 +12,6 @@ namespace {
 
 constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten times a second
 constexpr uint64_t prepare_us_max = 2'000'000;   // before a snapshot
-constexpr uint64_t join_every_us = 30'000'000;   // pages of a tree that became larger
-constexpr uint64_t join_from_bytes = 384u << 20;  // less is forked in some 10 ms as it is
 constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
 constexpr uint32_t forgets_per_turn = 5'000;     // watches of clients that left
 constexpr uint32_t forgets_per_close = 64;       // as long as a close takes
@@ -254,6 +252,7 @@ bool Core::turn() {
     notice_leader();
     log_->set_committed(quorum_->committed());
     take_snapshot_if_due();
+    if (now_us_ >= next_enlarge_us_) enlarge_pages();
     bool gathering = gather();
     if (!gathering) log_->flush();
     flush();
@@ -378,7 +377,6 @@ void Core::clocks() {
     reap();
     maybe_snapshot();
     keep_pages_ahead();
-    join_pages();
     if (config_.purge_interval_ms > 0 && now_us_ >= next_purge_us_) purge();
 }
 
@@ -622,22 +620,34 @@ void Core::keep_pages_ahead() {
     if (!fresh.empty()) io_.work_on_pages(PageWork::enlarge, fresh);
 }
 
-// So that the next fork is quick. A tree that is small and grows fast would have a tenth of its
-// time go into that (create 64x16). What is written while a snapshot's child lives splits huge
-// pages; what came since the last time lies in small ones.
-void Core::join_pages() {
-    if (snapshot_running_ || prepare_until_us_ != 0 || now_us_ < next_join_us_) return;
-    next_join_us_ = now_us_ + join_every_us;
+// So that the next fork is quick: a huge page is one entry of the page table instead of 512. One
+// moves at a time, in half a millisecond; in a second forty, until all were looked at.
+void Core::enlarge_pages() {
+    constexpr uint64_t every_us = 25'000;
+    constexpr uint64_t again_after_us = 30'000'000;
+    constexpr int looks = 64;
+    next_enlarge_us_ = now_us_ + every_us;
+    if (snapshot_running_ || prepare_until_us_ != 0 || !state_->tree.large()) return;
     std::vector<PageRange> ranges;
     state_->tree.whole_ranges(ranges);
-    uint64_t bytes = 0;
-    for (const PageRange& range : ranges) bytes += range.bytes;
-    if (bytes < join_from_bytes) return;
-    if (!pages_split_ && ranges.size() == joined_ranges_) return;
-    pages_split_ = false;
-    joined_ranges_ = ranges.size();
-    io_.work_on_pages(PageWork::join, ranges);
-    if (!ranges.empty()) joined_ranges_ = 0;  // it was busy
+    size_t skip = enlarge_next_;
+    int looked = 0;
+    for (const PageRange& range : ranges) {
+        size_t pages = range.bytes / huge_page_bytes;
+        for (; skip < pages; ++skip, ++enlarge_next_) {
+            uint8_t* here = static_cast<uint8_t*>(range.begin) + skip * huge_page_bytes;
+            if (++looked > looks) return;
+            if (in_huge_page(here)) continue;
+            void* fresh = io_.take_huge_page();
+            if (fresh == nullptr) return;
+            move_to_huge_page(here, fresh);
+            ++enlarge_next_;
+            return;
+        }
+        skip -= pages;
+    }
+    enlarge_next_ = 0;
+    next_enlarge_us_ = now_us_ + again_after_us;
 }
 
 // Not before the last entry applied is on this disk, too: until then nothing more is applied.
@@ -659,8 +669,7 @@ void Core::take_snapshot_if_due() {
 void Core::snapshot_done(const Result<void>& result) {
     snapshot_running_ = false;
     state_->tree.thaw();
-    pages_split_ = true;
-    next_join_us_ = 0;
+    next_enlarge_us_ = 0;
     std::vector<PageRange> ranges;
     state_->tree.whole_ranges(ranges);
     io_.work_on_pages(PageWork::unshare, ranges);

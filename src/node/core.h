@@ -165,7 +165,7 @@ private:
     void maybe_snapshot();
     bool memory_prepared();
     void keep_pages_ahead();
-    void join_pages();
+    void enlarge_pages();
     void take_snapshot_if_due();
     void purge();
     void found_no_room(const Error& why);
@@ -461,13 +461,12 @@ private:
 
     bool snapshot_running_ = false;
     bool snapshot_due_ = false;
-    bool pages_split_ = false;         // by what was written while it ran
-    uint64_t next_join_us_ = 0;
+    uint64_t next_enlarge_us_ = 0;
+    size_t enlarge_next_ = 0;  // of all huge pages that the tree could have
     std::vector<PageRange> to_populate_;  // before the next fork, as long as nobody took it
     uint64_t prepare_until_us_ = 0;       // 0: there is none to prepare for
     enum class Preparing : uint8_t { tree, pages, nothing };
     Preparing preparing_ = Preparing::nothing;
-    size_t joined_ranges_ = 0;
     uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
     uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
     uint64_t snapshot_started_us_ = 0;

@@ -285,9 +285,9 @@ ZnodeId Tree::create(const PathKey& key, const PathKey& above, ZnodeId parent,
     digest_ -= stat_term(above.hash, parent);
     ZnodeId id = places_.allocate();
     znodes_.reach(id);
-    znodes_.edit(id) = make_block(Znode{.czxid = seed.zxid, .mzxid = seed.zxid, .ctime = seed.time_ms,
-                              .mtime = seed.time_ms, .acl = seed.acl, .kind = seed.kind},
-                             split_path(key.path).name, seed.data);
+    Znode head{.czxid = seed.zxid, .mzxid = seed.zxid, .ctime = seed.time_ms,
+               .mtime = seed.time_ms, .acl = seed.acl, .kind = seed.kind};
+    znodes_.edit(id) = make_block(head, split_path(key.path).name, seed.data);
     if (seed.kind != ZnodeKind::persistent) need_extra(id).owner = seed.owner;
     enlist(seed.list, id);
     adopt(parent, id);
@@ -521,7 +521,8 @@ ZnodeId Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Sa
         znodes_.reach(id);
         unplaced_.push_back({static_cast<uint32_t>(hash), id});
     }
-    Znode* before = std::exchange(znodes_.edit(id), make_block(saved.znode, saved.name, saved.data));
+    Znode* before = znodes_[id];
+    znodes_.edit(id) = make_block(saved.znode, saved.name, saved.data);
     Znode& znode = *znodes_[id];
     znode.extra = before == nullptr ? 0 : before->extra;
     znode.watchers = 0;

@@ -214,7 +214,9 @@ public:
         znodes_.thaw();
     }
 
-    // What may be joined to huge pages, which make a fork quick.
+    // Is it worth to prepare for a fork? A small one is copied before a thread would be there.
+    bool large() const { return heap_.used_bytes() >= 64 * 1024 * 1024; }
+    // What may lie in huge pages, which make a fork quick.
     void whole_ranges(std::vector<PageRange>& out) const;
 
     void begin_undo();
@@ -290,8 +292,6 @@ private:
         uint64_t path_size;
     };
 
-    // A small one is copied before a thread would be there.
-    bool large() const { return heap_.used_bytes() >= 64 * 1024 * 1024; }
     const Extra& extra(ZnodeId id) const;
     Extra& need_extra(ZnodeId id);
     uint64_t stat_term(uint64_t hash, ZnodeId id) const;

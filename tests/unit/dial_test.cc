@@ -8,11 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "edge/net.h"
 
@@ -54,10 +57,14 @@ public:
                  },
              .on_dialed = [](void* site, LinkId id) { to(site).dialed.insert(id); },
              .on_bytes =
-                 [](void* site, ClientId id, Bytes bytes) { to(site).heard[id] += as_text(bytes); },
+                 [](void* site, ClientId id, Bytes bytes) {
+                     to(site).heard[id] += as_text(bytes);
+                     to(site).reads.push_back(bytes.size());
+                     to(site).heard_in_turn += bytes.size();
+                 },
              .on_end = [](void* site, ClientId id, bool reset) { to(site).ended[id] = reset; },
              .on_drained = [](void* site, ClientId id) { to(site).drained.insert(id); },
-             .on_enough = [](void* site) { to(site).network.after_turn(); }}));
+             .on_enough = [](void* site) { to(site).end_turn(); }}));
     }
 
     // Turns of the loop until the condition holds.
@@ -70,11 +77,15 @@ public:
             network.before_turn(now_us);
             if (in_turn) in_turn();
             in_turn = nullptr;
-            bool more = network.after_turn();
+            bool more = end_turn();
             if (condition()) return;
             uv_timer_start(&timer_, [](uv_timer_t*) {}, more ? 0 : 10, 0);
             uv_run(&loop_, UV_RUN_ONCE);
         }
+    }
+    bool end_turn() {
+        most_in_turn = std::max(most_in_turn, std::exchange(heard_in_turn, 0));
+        return network.after_turn();
     }
     // As a node does, within a turn.
     LinkId dial(const std::string& host, uint16_t port) {
@@ -109,6 +120,9 @@ public:
     std::set<LinkId> dialed;
     std::set<LinkId> drained;
     std::map<LinkId, std::string> heard;
+    std::vector<size_t> reads;
+    size_t heard_in_turn = 0;
+    size_t most_in_turn = 0;
     std::map<LinkId, bool> ended;
 };
 
@@ -179,6 +193,27 @@ TEST_CASE("megabytes go both ways, and what the socket does not take is told whe
         return site.heard[guest].size() == much.size() && site.heard[link].size() == much.size();
     });
     CHECK(site.drained == std::set<LinkId>{link, guest});
+}
+
+TEST_CASE("who has much to say is heard a little at first, and a turn never hears very much") {
+    Site site;
+    LinkId link = site.dial("127.0.0.1", site.listen());
+    LinkId guest = site.only_guest();
+    site.until([&] { return site.stands(link); });
+    size_t said = 1'000'000;
+    site.say(link, std::string(said, 'm'));
+    site.until([&] { return site.heard[guest].size() == said; });
+    REQUIRE(site.reads.size() >= 4);
+    CHECK(site.reads[0] == 8192);
+    CHECK(*std::max_element(site.reads.begin(), site.reads.end()) > 16384);
+    CHECK(site.most_in_turn < 128 * 1024);
+    // And a little again, after it had little.
+    site.say(link, "m");
+    site.until([&] { return site.heard[guest].size() == said + 1; });
+    site.reads.clear();
+    site.say(link, std::string(said, 'm'));
+    site.until([&] { return site.heard[guest].size() == 2 * said + 1; });
+    CHECK(site.reads[0] == 8192);
 }
 
 TEST_CASE("who cannot be reached is told as an end") {

@@ -70,6 +70,59 @@ TEST_CASE("creating in slices makes the same file") {
     CHECK(content(disk.file("log")) == std::string((2u << 20) + 12345, '\0'));
 }
 
+TEST_CASE("a large file that is removed gently loses its name at once, and its room bit by bit") {
+    Disk disk;
+    FileDisk gentle(disk.names, FileDisk::Way::gentle);
+    constexpr uint64_t size = 17u << 20;
+    std::string path = disk.file("snapshot");
+    REQUIRE(disk.run({create(path, size), create(disk.file("next"), 0)}).error == 0);
+    int reader = -1;
+    SUBCASE("nobody else has it") {}
+    SUBCASE("somebody reads it") { reader = open(path.c_str(), O_RDONLY); }
+    SUBCASE("it has another name") {
+        REQUIRE(link(path.c_str(), disk.file("backup").c_str()) == 0);
+    }
+    bool ours = reader < 0 && access(disk.file("backup").c_str(), F_OK) != 0;
+    DiskOp op = remove(path);
+    CHECK(gentle.run({&op, 1}).error == 0);
+    CHECK(access(path.c_str(), F_OK) != 0);
+    int steps = 0;
+    while (gentle.free_some()) ++steps;
+    CHECK(steps == (ours ? 5 : 0));
+    struct stat found {};
+    if (reader >= 0) {
+        REQUIRE(fstat(reader, &found) == 0);
+        CHECK(found.st_size == size);
+        close(reader);
+    } else if (!ours) {
+        CHECK(content(disk.file("backup")).size() == size);
+    }
+}
+
+TEST_CASE("what is to be freed keeps nobody from making a file, nor the descriptors from going") {
+    Disk disk;
+    auto open_files = [] {
+        return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+    };
+    auto before = open_files();
+    {
+        FileDisk gentle(disk.names, FileDisk::Way::gentle);
+        std::vector<DiskOp> ops;
+        for (int i = 0; i < 80; ++i) {
+            std::string path = disk.file(("log." + std::to_string(i)).c_str());
+            int file = open(path.c_str(), O_WRONLY | O_CREAT, 0600);
+            REQUIRE(ftruncate(file, 9 << 20) == 0);
+            close(file);
+            ops.push_back(remove(path));
+        }
+        ops.push_back(create(disk.file("spare"), 1000));
+        CHECK(gentle.run(ops).error == 0);
+        CHECK(open_files() <= before + 65);
+        CHECK(content(disk.file("spare")).size() == 1000);
+    }
+    CHECK(open_files() == before);
+}
+
 TEST_CASE("creating over an old file leaves nothing of it") {
     Disk disk;
     std::string path = disk.file("log");

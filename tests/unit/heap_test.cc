@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -113,7 +115,7 @@ TEST_CASE("when few are left of many, packing makes the rest free for other size
     for (const auto& block : blocks.all) REQUIRE(blocks.whole(block));
 }
 
-TEST_CASE("behind a freeze no page that a block lies in is written to, until an eighth is free") {
+TEST_CASE("behind a freeze no page that a block lies in is written to, until a fifth is free") {
     constexpr size_t page = 4096;
     auto page_of = [](const uint8_t* at) { return reinterpret_cast<uintptr_t>(at) / page; };
     Blocks blocks;
@@ -126,7 +128,7 @@ TEST_CASE("behind a freeze no page that a block lies in is written to, until an 
     std::vector<uint8_t> seen;
     for (const auto& block : old) seen.insert(seen.end(), block.bytes, block.bytes + block.size);
     size_t in_old_pages = 0;
-    for (size_t i = 0; i < 90'000; i += 9) {  // some of each span, all of none
+    for (size_t i = 0; i < 90'000; i += 6) {  // some of each span, all of none
         REQUIRE(blocks.heap.frozen(old[i].bytes, 100));
         blocks.add(100);
         auto& made = blocks.all.back();
@@ -142,7 +144,7 @@ TEST_CASE("behind a freeze no page that a block lies in is written to, until an 
     for (const auto& block : old)
         for (size_t i = 0; i < block.size; ++i) same &= block.bytes[i] == seen[at++];
     CHECK(same);
-    // Past an eighth the emptiest span is used on: here the one that loses most.
+    // Past a fifth the emptiest span is used on: here the one that loses most.
     auto move = [&](size_t i) {
         auto& block = blocks.all[i];
         if (!blocks.heap.frozen(block.bytes, 100)) return;
@@ -157,7 +159,7 @@ TEST_CASE("behind a freeze no page that a block lies in is written to, until an 
         if (i % 3 != 0) move(i);
     }
     size_t in_emptiest = 0;
-    for (size_t i = 4'000; i < 20'000; i += 2) {  // half of each of them
+    for (size_t i = 4'000; i < 28'000; i += 2) {  // half of each of them
         move(i);
         in_emptiest += emptiest.count(blocks.all[i].bytes);
     }
@@ -187,6 +189,86 @@ TEST_CASE("however often it is frozen and all is replaced, no more than a part l
     blocks.pack();
     CHECK(!blocks.heap.scattered());
     for (const auto& block : blocks.all) REQUIRE(blocks.whole(block));
+}
+
+TEST_CASE("behind a freeze blocks come from chunks mapped ahead, which a child does not have") {
+    constexpr size_t chunk = 2 * 1024 * 1024;
+    Heap heap;
+    std::vector<uint8_t*> old;
+    for (int i = 0; i < 100'000; ++i) old.push_back(heap.allocate(100));
+    for (size_t i = 0; i < 90'000; ++i) heap.release(old[i], 100);  // much is free
+    std::vector<PageRange> fresh;
+    heap.map_ahead(4 * chunk, fresh);
+    REQUIRE(fresh.size() == 1);
+    heap.freeze();
+    auto* begin = static_cast<uint8_t*>(fresh[0].begin);
+    auto ahead = [&](const uint8_t* at) { return at >= begin && at < begin + 4 * chunk; };
+    for (size_t i = 0; i < 30'000; ++i) CHECK(ahead(heap.allocate(100 + 10 * (i % 3))));
+    void* notes = *reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(old.back()) & ~(chunk - 1));
+    auto page = [](void* at) {
+        return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(at) & ~uintptr_t{4095});
+    };
+    pid_t child = fork();
+    if (child == 0) {
+        unsigned char there = 0;
+        _exit(mincore(begin, 1, &there) == -1 && mincore(page(notes), 1, &there) == -1 &&
+                      mincore(page(old.back()), 1, &there) == 0
+                  ? 0
+                  : 1);
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    CHECK(status == 0);
+    // Once they are like all others, the next child has them.
+    heap.thaw();
+    heap.freeze();
+    child = fork();
+    if (child == 0) {
+        unsigned char there = 0;
+        _exit(mincore(begin, 1, &there) == 0 ? 0 : 1);
+    }
+    status = 1;
+    waitpid(child, &status, 0);
+    CHECK(status == 0);
+}
+
+TEST_CASE("as long as it grows chunks are kept ahead, in proportion, and go when it does not") {
+    constexpr size_t chunk = 2 * 1024 * 1024;
+    Heap heap;
+    std::vector<PageRange> fresh;
+    heap.keep_ahead(fresh);
+    CHECK(fresh.empty());
+    auto grow = [&](size_t bytes) {
+        for (size_t done = 0; done < bytes; done += 8192) heap.allocate(8192);
+    };
+    grow(chunk / 2);
+    heap.keep_ahead(fresh);
+    REQUIRE(fresh.size() == 1);
+    CHECK(fresh[0].bytes == 4 * chunk);
+    grow(16 * chunk);
+    heap.keep_ahead(fresh);
+    REQUIRE(fresh.size() == 2);
+    CHECK(fresh[1].bytes == Heap::ahead_max);
+    auto still_there = [&] {
+        unsigned char there = 0;
+        size_t count = 0;
+        auto* begin = static_cast<uint8_t*>(fresh[1].begin);
+        for (size_t at = 0; at < fresh[1].bytes; at += chunk)
+            count += mincore(begin + at, 1, &there) == 0;
+        return count;
+    };
+    for (int i = 0; i < 49; ++i) heap.keep_ahead(fresh);
+    heap.drop_some_ahead();
+    CHECK(still_there() == 16);
+    heap.keep_ahead(fresh);
+    heap.drop_some_ahead();
+    CHECK(still_there() == 15);
+    for (int i = 0; i < 100; ++i) heap.drop_some_ahead();
+    CHECK(still_there() == 0);
+    heap.freeze();
+    heap.keep_ahead(fresh);
+    REQUIRE(fresh.size() == 3);
+    CHECK(fresh[2].bytes == Heap::ahead_max);
 }
 
 TEST_CASE("what is mapped ahead is used next, in its order, and mapped again when half is gone") {
