@@ -151,9 +151,9 @@ void open_standard_files() {
     if (file > STDERR_FILENO) close(file);
 }
 
-// Where they are joined by ourselves (edge/page_worker.h): a fork copies the entries of the page
-// table, and that of a huge page stands for 512. What is written then is split by the kernel, which
-// copies 4 kB of it. Nowhere else: each thread's stack would become one.
+// Where we ask for them ourselves (base/pages.h): a fork copies the entries of the page table, and
+// that of a huge page stands for 512. What is written then is split by the kernel, which copies 4 kB
+// of it. Nowhere else: each thread's stack would become one.
 void allow_huge_pages() {
     constexpr unsigned long except_advised = 1 << 1;  // PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18
     if (prctl(PR_SET_THP_DISABLE, 1, except_advised, 0, 0) == 0) return;

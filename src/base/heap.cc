@@ -287,7 +287,7 @@ void Heap::drop_span(Span* span) {
     }
     if (chunk == young_) young_ = nullptr;
     kept_spans_ -= static_cast<uint32_t>(std::popcount(~chunk->clean_spans));
-    release_zeroed(chunk->memory, chunk_bytes);
+    release_chunk(chunk->memory);
     notes_free_.push_back(chunk);
     --chunk_count_;
 }
@@ -303,6 +303,12 @@ Heap::Chunk* Heap::take_notes() {
     Chunk* chunk = notes_free_.back();
     notes_free_.pop_back();
     return chunk;
+}
+
+// Its address may be something else's at the next freeze.
+void Heap::release_chunk(void* memory) {
+    std::erase(hidden_, memory);
+    release_zeroed(memory, chunk_bytes);
 }
 
 void Heap::add_chunk() {
@@ -336,13 +342,13 @@ void Heap::keep_ahead(std::vector<PageRange>& fresh) {
 }
 
 void Heap::drop_ahead() {
-    for (void* chunk : ahead_) release_zeroed(chunk, chunk_bytes);
+    for (void* chunk : ahead_) release_chunk(chunk);
     ahead_.clear();
 }
 
 void Heap::drop_some_ahead() {
     if (idle_calls_ < idle_calls_max || ahead_.empty()) return;
-    release_zeroed(ahead_.back(), chunk_bytes);
+    release_chunk(ahead_.back());
     ahead_.pop_back();
 }
 

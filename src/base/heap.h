@@ -71,7 +71,7 @@ public:
     void drop_some_ahead();
     static constexpr size_t ahead_max = 32 * 1024 * 1024;
 
-    // What may be joined to huge pages: chunks without holes.
+    // What may lie in huge pages: chunks without holes.
     void whole_ranges(std::vector<PageRange>& out) const;
 
     uint64_t used_bytes() const { return used_; }  // of blocks, each as large as its class
@@ -127,6 +127,7 @@ private:
     Chunk* young_chunk();
     void drop_span(Span* span);
     void add_chunk();
+    void release_chunk(void* memory);
     void link(Chunk* chunk);
     void unlink(Chunk* chunk);
     bool is_frozen(const Span* span) const { return freezing_ && span->age != age_; }

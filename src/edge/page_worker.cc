@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
+#include <utility>
 
 #include "base/log.h"
 
@@ -17,7 +18,6 @@ namespace {
 constexpr size_t hasty_bite = 256 * 1024;
 constexpr size_t small_bite = 64 * 1024;
 constexpr uint64_t rest_us_max = 50'000;
-constexpr size_t found_max = 8;               // huge pages
 constexpr uint64_t dear_us = 2'000;           // of the processor's, for one
 constexpr uint64_t find_again_us = 3'600'000'000;
 
@@ -36,14 +36,11 @@ bool whole_huge_page(const uint8_t* at, size_t left) {
 PageWorker::~PageWorker() {
     stop();
     end_thread();
-    for (void* page : huge_pages_) release_zeroed(page, huge_page_bytes);
+    if (huge_page_ != nullptr) release_zeroed(huge_page_, huge_page_bytes);
 }
 
 bool PageWorker::start(PageWork work, std::vector<PageRange>& ranges) {
-    if (busy()) {
-        if (finding_) stop();
-        return false;
-    }
+    if (busy()) return false;
     end_thread();
     finding_ = false;
     work_ = work;
@@ -59,11 +56,7 @@ bool PageWorker::start(PageWork work, std::vector<PageRange>& ranges) {
 void* PageWorker::take_huge_page() {
     if (busy()) return nullptr;
     end_thread();
-    if (!huge_pages_.empty()) {
-        void* page = huge_pages_.back();
-        huge_pages_.pop_back();
-        return page;
-    }
+    if (huge_page_ != nullptr) return std::exchange(huge_page_, nullptr);
     uint64_t now_us = uv_hrtime() / 1000;
     if (in_vain_) next_find_us_ = now_us + find_again_us;
     in_vain_ = false;
@@ -88,10 +81,13 @@ void PageWorker::end_thread() {
 
 void PageWorker::run(void* worker) {
     auto& self = *static_cast<PageWorker*>(worker);
-    if (self.finding_)
-        self.find_some();
-    else
+    if (self.finding_) {
+        uint64_t started_us = processor_us();
+        self.huge_page_ = find_huge_page();
+        self.in_vain_ = self.huge_page_ == nullptr || processor_us() - started_us > dear_us;
+    } else {
         self.work_through();
+    }
     self.done_ = true;
 }
 
@@ -117,17 +113,6 @@ void PageWorker::work_on(uint8_t* at, size_t bytes) const {
         populate_huge_page(at);
     else
         populate_pages(at, bytes);
-}
-
-void PageWorker::find_some() {
-    while (huge_pages_.size() < found_max && !stopping_) {
-        uint64_t started_us = processor_us();
-        void* page = find_huge_page();
-        if (page != nullptr) huge_pages_.push_back(page);
-        in_vain_ = page == nullptr || processor_us() - started_us > dear_us;
-        if (in_vain_) return;
-        rest_after(started_us);
-    }
 }
 
 void PageWorker::rest_after(uint64_t started_us) const {

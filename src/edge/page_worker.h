@@ -1,6 +1,6 @@
 // page_worker.h -- a thread beside the loop that has the kernel prepare the tree's pages.
 //
-// Layer 6. Owns the thread, which is there only while it has something to do, and the huge pages
+// Layer 6. Owns the thread, which is there only while it has something to do, and the huge page
 // that it found. It touches no memory itself. What it does is in base/pages.h; the loop need not
 // wait for a page then:
 //
@@ -46,7 +46,6 @@ private:
     static void run(void* worker);
     void work_through();
     void work_on(uint8_t* at, size_t bytes) const;
-    void find_some();
     void rest_after(uint64_t started_us) const;
     void end_thread();
 
@@ -60,7 +59,7 @@ private:
     bool in_vain_ = false;
     PageWork work_ = PageWork::populate;
     std::vector<PageRange> ranges_;
-    std::vector<void*> huge_pages_;
+    void* huge_page_ = nullptr;
 };
 
 }  // namespace zk

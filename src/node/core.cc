@@ -586,7 +586,10 @@ void Core::maybe_snapshot() {
           (log_->full() && config_.purge_interval_ms > 0 && log_->file_count() > 1);
     // Where the newest could not be read, another of the same zxid is better than none.
     bool again = snapshot_wanted_ && (snapshots_.empty() || snapshots_.back() != state_->zxid());
-    if (!again && !(due && entries > 0)) return;
+    if (!again && !(due && entries > 0)) {
+        prepare_until_us_ = 0;
+        return;
+    }
     snapshot_due_ = memory_prepared();
     take_snapshot_if_due();
 }
@@ -620,10 +623,11 @@ void Core::keep_pages_ahead() {
     if (!fresh.empty()) io_.work_on_pages(PageWork::enlarge, fresh);
 }
 
-// So that the next fork is quick: a huge page is one entry of the page table instead of 512. One
-// moves at a time, in half a millisecond; in a second forty, until all were looked at.
+// So that the next fork is quick: a huge page is one entry of the page table instead of 512. One is
+// looked for and one moves at a time, in half a millisecond; in a second forty, until all were
+// looked at.
 void Core::enlarge_pages() {
-    constexpr uint64_t every_us = 25'000;
+    constexpr uint64_t every_us = 12'000;
     constexpr uint64_t again_after_us = 30'000'000;
     constexpr int looks = 64;
     next_enlarge_us_ = now_us_ + every_us;

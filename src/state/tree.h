@@ -17,8 +17,9 @@
 // same on every node.
 //
 // All that a set changes is in the block, and the block may be replaced by another one: then it is
-// the pointer alone that is written to, one of 512 in a page. That is what makes sets cheap while a
-// forked child reads the tree (`freeze`), and each page written to is copied.
+// the pointer alone that is written to. That is what makes sets cheap while a forked child reads the
+// tree (`freeze`), and each page that both have is copied: pointers have a second side then
+// (twin_column.h), and new blocks chunks of their own (heap.h).
 //
 // The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data
 // and access list, both keyed by its path. It does not depend on the layout.

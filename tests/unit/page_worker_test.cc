@@ -109,12 +109,12 @@ TEST_CASE("memory moves to a huge page that was found, and what it holds with it
     release_zeroed(block, huge_page_bytes);
 }
 
-TEST_CASE("who looks for huge pages stops for other work") {
+TEST_CASE("who looked for a huge page does other work next") {
     PageWorker worker;
     worker.take_huge_page();
     auto* block = static_cast<uint8_t*>(allocate_aligned(huge_page_bytes));
     std::vector<PageRange> ranges = {{block, huge_page_bytes}};
-    while (!worker.start(PageWork::populate, ranges)) usleep(100);
+    while (!worker.start(PageWork::populate, ranges)) usleep(100);  // as soon as it is done
     while (worker.busy()) usleep(100);
     unsigned char there = 0;
     CHECK((mincore(block, 1, &there) == 0 && (there & 1) != 0));
