@@ -152,8 +152,8 @@ void open_standard_files() {
 }
 
 // Where we ask for them ourselves (base/pages.h): a fork copies the entries of the page table, and
-// that of a huge page stands for 512. What is written then is split by the kernel, which copies 4 kB
-// of it. Nowhere else: each thread's stack would become one.
+// that of a huge page stands for 512. What is written then is split by the kernel, which copies
+// 4 kB of it. Nowhere else: each thread's stack would become one.
 void allow_huge_pages() {
     constexpr unsigned long except_advised = 1 << 1;  // PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18
     if (prctl(PR_SET_THP_DISABLE, 1, except_advised, 0, 0) == 0) return;
@@ -167,6 +167,7 @@ void set_up_process() {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGUSR1, SIG_IGN);  // until the loop takes it
+    signal(SIGIO, SIG_IGN);    // of a lease, that somebody else wants the file
     signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of that write, as a full disk is
     // The lanes' threads allocate next to nothing: no heaps of their own for them.
     mallopt(M_ARENA_MAX, 1);

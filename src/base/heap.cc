@@ -324,6 +324,7 @@ void Heap::add_chunk() {
 }
 
 void Heap::map_ahead(size_t bytes, std::vector<PageRange>& fresh) {
+    idle_calls_ = 0;
     size_t wanted = bytes / chunk_bytes;
     if (ahead_.size() > wanted / 2) return;
     size_t missing = wanted - ahead_.size();
@@ -333,12 +334,14 @@ void Heap::map_ahead(size_t bytes, std::vector<PageRange>& fresh) {
     fresh.push_back({begin, missing * chunk_bytes});
 }
 
-void Heap::keep_ahead(std::vector<PageRange>& fresh) {
+void Heap::keep_ahead(bool wanted, std::vector<PageRange>& fresh) {
     constexpr size_t times = 4;
-    size_t wanted = freezing_ ? ahead_max : std::min(ahead_max, times * taken_ * chunk_bytes);
+    size_t bytes = freezing_ ? ahead_for_fork() : std::min(ahead_max, times * taken_ * chunk_bytes);
     taken_ = 0;
-    idle_calls_ = wanted > 0 ? 0 : std::min(idle_calls_ + 1, idle_calls_max);
-    if (wanted > 0) map_ahead(wanted, fresh);
+    if (wanted && bytes > 0)
+        map_ahead(bytes, fresh);
+    else
+        idle_calls_ = std::min(idle_calls_ + 1, idle_calls_max);
 }
 
 void Heap::drop_ahead() {

@@ -67,8 +67,10 @@ public:
     void drop_ahead();
     // The same for what it took of late, and always behind a freeze. To be called ten times a
     // second. What is not needed for some seconds goes again, a chunk with each `drop_some_ahead`.
-    void keep_ahead(std::vector<PageRange>& fresh);
+    void keep_ahead(bool wanted, std::vector<PageRange>& fresh);
     void drop_some_ahead();
+    // Behind a fork.
+    size_t ahead_for_fork() const { return std::clamp<uint64_t>(used_ / 16, 4u << 20, ahead_max); }
     static constexpr size_t ahead_max = 32 * 1024 * 1024;
 
     // What may lie in huge pages: chunks without holes.

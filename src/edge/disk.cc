@@ -127,7 +127,7 @@ int FileDisk::create(const DiskOp& op) {
     path_ = op.path;
     int error = fill(op.size);
     if (error == ENOSPC && !going_.empty()) {
-        while (free_some()) continue;
+        while (free_some(false)) continue;
         error = fill(op.size);
     }
     if (error == 0 && way_ == Way::direct) direct_.open(path_);
@@ -192,7 +192,7 @@ int FileDisk::remove_file(const DiskOp& op) {
         return 0;
     }
     going_.push_back(file);
-    while (going_.size() > going_max) free_some();
+    while (going_.size() > going_max) free_some(false);
     return 0;
 }
 
@@ -202,7 +202,7 @@ int FileDisk::open_to_free(const std::string& path) {
     return open(path.c_str(), O_RDWR | O_CLOEXEC);
 }
 
-bool FileDisk::free_some() {
+bool FileDisk::free_some(bool rest) {
     if (going_.empty()) return false;
     uint64_t started_ns = uv_hrtime();
     struct stat found = {};
@@ -214,7 +214,7 @@ bool FileDisk::free_some() {
         going_.pop_back();
     }
     uint64_t took_us = (uv_hrtime() - started_ns) / 1000;
-    usleep(static_cast<useconds_t>(std::min(took_us, rest_us_max)));
+    if (rest) usleep(static_cast<useconds_t>(std::min(took_us, rest_us_max)));
     return true;
 }
 

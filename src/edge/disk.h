@@ -9,7 +9,8 @@
 // itself begins a list that is a write and its sync, and the lane's event tells that it has ended
 // (direct_file.h). What the kernel would have to wait for goes to the thread, and so does what the
 // open file is not known well enough for: the first write, one behind a rename or a removal. So the
-// FileDisk is the loop's as long as the thread owes it nothing, and the queue's lock is between.
+// FileDisk is the loop's as long as the thread owes it nothing, and the queue's lock is between. Of
+// the gentle lane's the loop has nothing, and the thread frees removed files while it is idle.
 //
 // That count is how a lane notices that the path of its open file may mean another file by now.
 
@@ -55,7 +56,7 @@ public:
     int event() { return way_ == Way::direct ? direct_.event() : -1; }
 
     // Gives back some room of a file that was removed gently. False: there is none.
-    bool free_some();
+    bool free_some(bool rest = true);
 
 private:
     // Each returns an errno, or 0.

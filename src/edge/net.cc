@@ -94,15 +94,15 @@ void Network::stop_reading(Connection& connection) {
     uv_read_stop(stream_of(connection));
 }
 
-// One read a turn, so that nobody is served twice before others are served once. No room leaves the
-// bytes where they are; the loop comes back to them at once.
+// One read before all others had theirs, though there may be a turn in between (count_event). No
+// room leaves the bytes where they are; the loop comes back to them at once.
 void Network::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
     auto& connection = *static_cast<Connection*>(handle->data);
     Network& network = *connection.network;
     std::span<uint8_t> room;
     if (connection.read_in_turn != network.turn_ && wanted(connection))
         room = network.arena_.room(connection.peer);
-    room = room.first(std::min(room.size(), size_t{connection.read_bytes}));
+    if (!connection.peer) room = room.first(std::min(room.size(), size_t{connection.read_bytes}));
     connection.read_in_turn = network.turn_;
     buffer->base = reinterpret_cast<char*>(room.data());
     buffer->len = room.size();
@@ -125,7 +125,9 @@ void Network::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer)
         connection.read_bytes = full ? std::min(connection.read_bytes * 2, read_bytes_max)
                                      : read_bytes_first;
         network.events_.on_bytes(network.events_.context, connection.id, bytes);
-        return network.count_event();
+        network.count_event();
+        connection.read_in_turn = network.turn_;
+        return;
     }
     connection.reading = false;
     if (!open) return network.end(connection);
@@ -136,8 +138,9 @@ void Network::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer)
 }
 
 // However many have something to say at the same time, nobody is to wait for a turn with all of
-// them: the poll of libuv goes on as long as there are any. Nothing of the caller's is used behind
-// this, for the turn may close its connection.
+// them, nor for one with very much: the poll of libuv goes on as long as there are any. Nothing of
+// the caller's is used behind this but its connection, which the turn may close and libuv frees
+// later.
 void Network::count_event() {
     if (++events_in_turn_ >= events_per_turn || arena_.used() >= bytes_per_turn)
         events_.on_enough(events_.context);

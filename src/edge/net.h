@@ -1,7 +1,7 @@
 // net.h -- the network: listeners, connections, and what is on its way to them.
 //
 // Layer 6. Owns the listening sockets, every connection and the arena that reads go to. The happy
-// path: accept -> on_open -> one read(2) a turn into the arena -> on_bytes; in the turn the node's
+// path: accept -> on_open -> one read(2) a poll into the arena -> on_bytes; in the turn the node's
 // `send` -> one write(2). What the socket does not take waits with the connection and goes
 // out as it drains. An idle connection costs one Connection and nothing else.
 //
@@ -58,8 +58,8 @@ struct NetworkEvents {
     void (*on_enough)(void* context) = nullptr;  // for one turn: let it be now
 };
 
-// A connection is read a little at a time, and twice as much each time that it had more: where many
-// have waited, the first of each need not wait for all of the others.
+// A client is read a little at a time, and twice as much each time that it had more: where many
+// have waited, the first request of each need not wait for all of the others'.
 constexpr uint32_t read_bytes_first = 8u << 10;
 
 using SocketAddresses = std::vector<sockaddr_storage>;

@@ -227,6 +227,10 @@ void Core::install(SnapshotReceiver& receiver) {
     // Nobody's watches are left to be forgotten in what goes now.
     old_states_.push_back(std::exchange(state_, receiver.state()));
     if (snapshot_running_) state_->tree.freeze();  // the child sees its pages, too
+    snapshot_due_ = false;
+    prepare_until_us_ = 0;
+    to_populate_.clear();
+    to_unshare_.clear();
     state_->limits.reply_bytes_max = config_.response_bytes_max;
     log_->start_anew(last);
     quorum_->installed(last.zxid, last.term, configured_electorate());

@@ -574,6 +574,7 @@ void Core::cut_back_log() {
 
 void Core::maybe_snapshot() {
     if (snapshot_running_ || now_us_ < snapshot_retry_us_) return;
+    if (snapshot_due_) return take_snapshot_if_due();
     uint64_t entries = state_->zxid() - snapshot_zxid_;
     uint64_t bytes = log_->appended_bytes() - log_bytes_at_snapshot_;
     // The log must have grown by as much as a snapshot has, too: then the work of snapshots stays
@@ -604,7 +605,6 @@ bool Core::memory_prepared() {
     bool in_time = now_us_ < prepare_until_us_;
     if (in_time && preparing_ == Preparing::tree) {
         if (state_->tree.moving()) return false;
-        to_populate_.clear();
         state_->tree.map_for_fork(to_populate_);
         preparing_ = to_populate_.empty() ? Preparing::nothing : Preparing::pages;
     }
@@ -618,9 +618,9 @@ bool Core::memory_prepared() {
 
 void Core::keep_pages_ahead() {
     if (prepare_until_us_ != 0) return;
-    std::vector<PageRange> fresh;
-    state_->tree.keep_ahead(fresh);
-    if (!fresh.empty()) io_.work_on_pages(PageWork::enlarge, fresh);
+    state_->tree.keep_ahead(to_populate_);
+    if (!to_unshare_.empty()) io_.work_on_pages(PageWork::unshare, to_unshare_);
+    if (!to_populate_.empty()) io_.work_on_pages(PageWork::enlarge, to_populate_);
 }
 
 // So that the next fork is quick: a huge page is one entry of the page table instead of 512. One is
@@ -630,6 +630,13 @@ void Core::enlarge_pages() {
     constexpr uint64_t every_us = 12'000;
     constexpr uint64_t again_after_us = 30'000'000;
     constexpr int looks = 64;
+    constexpr uint32_t misses_max = 100;
+    constexpr uint32_t moves_max = 30'000;  // each is a mapping of its own, of 65,530 there may be
+    if (enlarge_misses_ >= misses_max || enlarged_ >= moves_max) {
+        enlarge_misses_ = 0;
+        next_enlarge_us_ = now_us_ + again_after_us;
+        return;
+    }
     next_enlarge_us_ = now_us_ + every_us;
     if (snapshot_running_ || prepare_until_us_ != 0 || !state_->tree.large()) return;
     std::vector<PageRange> ranges;
@@ -643,7 +650,9 @@ void Core::enlarge_pages() {
             if (++looked > looks) return;
             if (in_huge_page(here)) continue;
             void* fresh = io_.take_huge_page();
+            enlarge_misses_ = fresh == nullptr ? enlarge_misses_ + 1 : 0;
             if (fresh == nullptr) return;
+            ++enlarged_;
             move_to_huge_page(here, fresh);
             ++enlarge_next_;
             return;
@@ -674,9 +683,9 @@ void Core::snapshot_done(const Result<void>& result) {
     snapshot_running_ = false;
     state_->tree.thaw();
     next_enlarge_us_ = 0;
-    std::vector<PageRange> ranges;
-    state_->tree.whole_ranges(ranges);
-    io_.work_on_pages(PageWork::unshare, ranges);
+    to_unshare_.clear();
+    state_->tree.whole_ranges(to_unshare_);
+    io_.work_on_pages(PageWork::unshare, to_unshare_);
     snapshot_job_.reset();
     if (!result) {
         ++metrics_.snapshot_errors;

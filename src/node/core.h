@@ -463,7 +463,10 @@ private:
     bool snapshot_due_ = false;
     uint64_t next_enlarge_us_ = 0;
     size_t enlarge_next_ = 0;  // of all huge pages that the tree could have
-    std::vector<PageRange> to_populate_;  // before the next fork, as long as nobody took it
+    uint32_t enlarge_misses_ = 0;
+    uint32_t enlarged_ = 0;
+    std::vector<PageRange> to_populate_;  // as long as nobody took them
+    std::vector<PageRange> to_unshare_;
     uint64_t prepare_until_us_ = 0;       // 0: there is none to prepare for
     enum class Preparing : uint8_t { tree, pages, nothing };
     Preparing preparing_ = Preparing::nothing;

@@ -593,11 +593,14 @@ void Tree::map_ahead(std::vector<PageRange>& fresh) {
 void Tree::map_for_fork(std::vector<PageRange>& fresh) {
     if (!large()) return;
     if (!znodes_.moving()) znodes_.spare(fresh);
-    heap_.map_ahead(Heap::ahead_max, fresh);
+    heap_.map_ahead(heap_.ahead_for_fork(), fresh);
 }
 
 void Tree::keep_ahead(std::vector<PageRange>& fresh) {
-    if (large()) heap_.keep_ahead(fresh);
+    constexpr int idle_moves = 16;
+    heap_.keep_ahead(large(), fresh);
+    heap_.drop_some_ahead();
+    for (int i = 0; i < idle_moves; ++i) znodes_.move_some();
 }
 
 ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {

@@ -17,8 +17,8 @@
 // same on every node.
 //
 // All that a set changes is in the block, and the block may be replaced by another one: then it is
-// the pointer alone that is written to. That is what makes sets cheap while a forked child reads the
-// tree (`freeze`), and each page that both have is copied: pointers have a second side then
+// the pointer alone that is written to. That is what makes sets cheap while a forked child reads
+// the tree (`freeze`), and each page that both have is copied: pointers have a second side then
 // (twin_column.h), and new blocks chunks of their own (heap.h).
 //
 // The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data
@@ -197,8 +197,8 @@ public:
     bool is_at(ZnodeId id, std::string_view path) const;
 
     // Maps what will be written to behind a fork, and adds it to `fresh`, for another thread to
-    // populate; and what growth will need if it goes on as it did, or the writes behind a fork. Ten
-    // times a second.
+    // populate; and what growth will need if it goes on as it did, or the writes behind a fork. The
+    // latter ten times a second; it also gives back what is not needed any more.
     void map_for_fork(std::vector<PageRange>& fresh);
     void keep_ahead(std::vector<PageRange>& fresh);
     // It is still busy with what the last one left.

@@ -99,7 +99,7 @@ TEST_CASE("a large file that is removed gently loses its name at once, and its r
     }
 }
 
-TEST_CASE("what is to be freed keeps nobody from making a file, nor the descriptors from going") {
+TEST_CASE("removing many large files gently does not take all descriptors") {
     Disk disk;
     auto open_files = [] {
         return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
@@ -115,10 +115,9 @@ TEST_CASE("what is to be freed keeps nobody from making a file, nor the descript
             close(file);
             ops.push_back(remove(path));
         }
-        ops.push_back(create(disk.file("spare"), 1000));
         CHECK(gentle.run(ops).error == 0);
+        CHECK(open_files() > before);
         CHECK(open_files() <= before + 65);
-        CHECK(content(disk.file("spare")).size() == 1000);
     }
     CHECK(open_files() == before);
 }

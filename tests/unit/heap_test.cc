@@ -236,17 +236,17 @@ TEST_CASE("as long as it grows chunks are kept ahead, in proportion, and go when
     constexpr size_t chunk = 2 * 1024 * 1024;
     Heap heap;
     std::vector<PageRange> fresh;
-    heap.keep_ahead(fresh);
+    heap.keep_ahead(true, fresh);
     CHECK(fresh.empty());
     auto grow = [&](size_t bytes) {
         for (size_t done = 0; done < bytes; done += 8192) heap.allocate(8192);
     };
     grow(chunk / 2);
-    heap.keep_ahead(fresh);
+    heap.keep_ahead(true, fresh);
     REQUIRE(fresh.size() == 1);
     CHECK(fresh[0].bytes == 4 * chunk);
     grow(16 * chunk);
-    heap.keep_ahead(fresh);
+    heap.keep_ahead(true, fresh);
     REQUIRE(fresh.size() == 2);
     CHECK(fresh[1].bytes == Heap::ahead_max);
     auto still_there = [&] {
@@ -257,18 +257,31 @@ TEST_CASE("as long as it grows chunks are kept ahead, in proportion, and go when
             count += mincore(begin + at, 1, &there) == 0;
         return count;
     };
-    for (int i = 0; i < 49; ++i) heap.keep_ahead(fresh);
+    for (int i = 0; i < 49; ++i) heap.keep_ahead(true, fresh);
     heap.drop_some_ahead();
     CHECK(still_there() == 16);
-    heap.keep_ahead(fresh);
+    heap.keep_ahead(true, fresh);
     heap.drop_some_ahead();
     CHECK(still_there() == 15);
     for (int i = 0; i < 100; ++i) heap.drop_some_ahead();
     CHECK(still_there() == 0);
     heap.freeze();
-    heap.keep_ahead(fresh);
+    heap.keep_ahead(true, fresh);
     REQUIRE(fresh.size() == 3);
-    CHECK(fresh[2].bytes == Heap::ahead_max);
+    CHECK(fresh[2].bytes == 2 * chunk);  // a sixteenth, or this
+    heap.thaw();
+    // Whoever is no longer large does not want them.
+    for (int i = 0; i < 50; ++i) heap.keep_ahead(false, fresh);
+    heap.drop_some_ahead();
+    heap.drop_some_ahead();
+    unsigned char there = 0;
+    CHECK(mincore(fresh[2].begin, 1, &there) == -1);
+    // What was mapped for a fork that is to come is not dropped, however idle it was before.
+    heap.map_ahead(4 * chunk, fresh);
+    heap.drop_some_ahead();
+    REQUIRE(fresh.size() == 4);
+    for (size_t at = 0; at < 4 * chunk; at += chunk)
+        CHECK(mincore(static_cast<uint8_t*>(fresh[3].begin) + at, 1, &there) == 0);
 }
 
 TEST_CASE("what is mapped ahead is used next, in its order, and mapped again when half is gone") {

@@ -21,6 +21,8 @@ struct PagesServer final : Server {
     std::vector<Work> work;
     bool stuck = false;
     bool busy = false;
+    bool generous = false;
+    size_t given = 0;  // huge pages
 
     void work_on_pages(PageWork kind, std::vector<PageRange>& ranges) override {
         if (busy || ranges.empty()) return;
@@ -29,6 +31,11 @@ struct PagesServer final : Server {
         busy = stuck;
     }
     bool pages_busy() override { return busy; }
+    void* take_huge_page() override {
+        void* page = generous ? find_huge_page() : nullptr;
+        given += page != nullptr;
+        return page;
+    }
 
     // Makes znodes until a snapshot is taken. How many?
     size_t fill(size_t bytes) {
@@ -61,6 +68,23 @@ TEST_CASE("a large tree's pages are made ready before a fork, and freed of its t
     CHECK(before.kind == PageWork::enlarge);
     REQUIRE(before.ranges.size() > 0);
     CHECK(before.ranges[0].bytes < (1u << 20));
+}
+
+TEST_CASE("a large tree moves to huge pages while there are any, and is what it was") {
+    PagesServer server;
+    server.generous = true;
+    size_t made = server.fill(8'000);
+    if (server.given == 0) {
+        MESSAGE("a kernel without huge pages, or one before 6.7");
+        return;
+    }
+    server.turns(200);  // all of it, and nothing twice
+    size_t all = server.given;
+    CHECK(all > 30);
+    CHECK(all < 80);
+    server.turns(200);
+    CHECK(server.given == all);
+    for (size_t i = 0; i < made; ++i) REQUIRE(server.remove("/n" + std::to_string(i)) == Err::ok);
 }
 
 TEST_CASE("a fork waits for its pages, and not for ever") {

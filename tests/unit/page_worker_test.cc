@@ -81,6 +81,7 @@ TEST_CASE("once a child is gone, unshared memory is written to without a fault")
 
 TEST_CASE("memory moves to a huge page that was found, and what it holds with it") {
     auto* block = static_cast<uint8_t*>(allocate_aligned(huge_page_bytes));
+    madvise(block, huge_page_bytes, MADV_NOHUGEPAGE);
     for (size_t at = 0; at < huge_page_bytes; ++at) block[at] = static_cast<uint8_t>(at * at >> 7);
     PageWorker worker;
     void* found = worker.take_huge_page();
