@@ -38,7 +38,9 @@ public:
         }
     }
 
-    const T& operator[](uint32_t id) const { return columns_[side_of(id / page_records)][id]; }
+    const T& operator[](uint32_t id) const {
+        return columns_[moving_ ? side_of(id / page_records) : side_][id];
+    }
     // To be written to at once: it may be elsewhere after the next freeze.
     T& edit(uint32_t id) {
         uint32_t page = id / page_records;
