@@ -6,7 +6,7 @@
 //
 // - Before it first writes there: 1.4 us, and 10 where the host of a virtual machine has to find
 //   the memory, too. That is a fifth of a start.
-// - Behind a fork, and once its child is gone, for then all pages are read-only.
+// - Once a fork's child is gone: all that it had is read-only then.
 // - For huge pages, milliseconds.
 //
 // At leisure: it rests as long as it works, with small bites, since somebody who maps memory waits
