@@ -151,18 +151,6 @@ void open_standard_files() {
     if (file > STDERR_FILENO) close(file);
 }
 
-// Where we ask for them ourselves (base/pages.h): a fork copies the entries of the page table, and
-// that of a huge page stands for 512. What is written then is split by the kernel, which copies
-// 4 kB of it. Nowhere else: each thread's stack would become one.
-void allow_huge_pages() {
-    constexpr unsigned long except_advised = 1 << 1;  // PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18
-    if (prctl(PR_SET_THP_DISABLE, 1, except_advised, 0, 0) == 0) return;
-    std::string mode;
-    bool advised = read_file("/sys/kernel/mm/transparent_hugepage/enabled", mode) &&
-                   mode.find("[madvise]") != mode.npos;
-    if (!advised) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-}
-
 void set_up_process() {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
@@ -174,7 +162,8 @@ void set_up_process() {
     // Large blocks are mapped, always: else the first one that is freed raises the limit, and the
     // next of its size comes from the heap, where it is copied to grow and leaves a hole.
     mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-    allow_huge_pages();
+    // Each thread's stack would become one.
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     rlimit files{};
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

@@ -57,16 +57,6 @@ uint64_t resident() {
     return pages * 4096;
 }
 
-uint64_t of_smaps(const char* key) {
-    FILE* file = fopen("/proc/self/smaps_rollup", "r");
-    char line[256];
-    uint64_t found = 0;
-    while (fgets(line, sizeof line, file) != nullptr)
-        if (strncmp(line, key, strlen(key)) == 0) found = strtoull(line + strlen(key), nullptr, 10);
-    fclose(file);
-    return found * 1024;
-}
-
 double mb(uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 double each(uint64_t bytes, uint64_t count) {
     return static_cast<double>(bytes) / static_cast<double>(count);
@@ -391,35 +381,6 @@ void forked_sets(Forest& forest, const Shape& shape, const char* what, double se
                static_cast<double>(to.ru_stime.tv_usec - from.ru_stime.tv_usec) / 1e3);
 }
 
-// Sets while the tree moves to huge pages that the thread finds, as the server has it, only faster.
-void moving_sets(Forest& forest, const Shape& shape) {
-    PageWorker worker;
-    std::vector<PageRange> ranges;
-    forest.tree.whole_ranges(ranges);
-    std::vector<void*> small;
-    for (const PageRange& range : ranges)
-        for (size_t at = 0; at + huge_page_bytes <= range.bytes; at += huge_page_bytes)
-            if (void* page = static_cast<uint8_t*>(range.begin) + at; !in_huge_page(page))
-                small.push_back(page);
-    std::mt19937_64 chance(2);
-    Longest sets{"sets beside the moving"};
-    Longest moves{"moves"};
-    double start = now_us();
-    while (!small.empty() && now_us() - start < 20e6) {
-        std::string path = shape.path(chance() % shape.count / 2 * 2);
-        sets.time([&] { forest.set(path, data46); });
-        void* fresh = sets.calls % 100 == 0 ? worker.take_huge_page() : nullptr;
-        if (fresh == nullptr && !worker.busy() && now_us() - start > 2e6 && moves.calls < 16) break;
-        if (fresh == nullptr) continue;
-        moves.time([&] { move_to_huge_page(small.back(), fresh); });
-        small.pop_back();
-    }
-    sets.print();
-    moves.print();
-    printf("    in %.1f s: %.0f MB in huge pages\n", (now_us() - start) / 1e6,
-           mb(of_smaps("AnonHugePages:")));
-}
-
 void with_worker(PageWork work, std::vector<PageRange>& ranges) {
     PageWorker worker;
     if (!ranges.empty()) worker.start(work, ranges);
@@ -431,21 +392,17 @@ int fork_costs(uint64_t count) {
     Shape shape{count};
     grow(*forest, shape);
     uint64_t bytes = resident();
-    printf("%" PRIu32 " znodes, %.0f MB resident, %.0f MB in huge pages\n", forest->tree.count(),
-           mb(bytes), mb(of_smaps("AnonHugePages:")));
+    printf("%" PRIu32 " znodes, %.0f MB resident\n", forest->tree.count(), mb(bytes));
     forked_sets(*forest, shape, "sets without a fork", 1);
-    moving_sets(*forest, shape);
-    forked_sets(*forest, shape, "sets in huge pages", 1);
     for (int round = 0; round < 4; ++round) {
         bool child = false;
         int hold = -1;
         std::vector<PageRange> ranges;
         forest->tree.map_for_fork(ranges);
-        with_worker(PageWork::enlarge, ranges);
+        with_worker(PageWork::at_leisure, ranges);
         forest->tree.freeze();
         double took = fork_us(child, hold);
-        printf("fork: %.2f ms, %.0f MB in huge pages\n", took / 1e3,
-               mb(of_smaps("AnonHugePages:")));
+        printf("fork: %.2f ms\n", took / 1e3);
         forked_sets(*forest, shape, "sets behind the fork, 1st s", 1);
         forked_sets(*forest, shape, "sets behind the fork, 2nd s", 1);
         close(hold);
@@ -453,34 +410,26 @@ int fork_costs(uint64_t count) {
         double gone_us = now_us();
         forest->tree.thaw();
         printf("thaw: %.2f ms\n", (now_us() - gone_us) / 1e3);
-        forest->tree.whole_ranges(ranges);
-        with_worker(PageWork::unshare, ranges);
         forked_sets(*forest, shape, "sets once the child is gone", 1);
-        moving_sets(*forest, shape);
     }
-    // The same amount in one piece, of small pages and of huge ones.
+    // The same amount in one private piece.
     forest.reset();
     malloc_trim(0);
     printf("tree gone: %.0f MB resident\n", mb(resident()));
-    for (int advice : {MADV_NOHUGEPAGE, MADV_HUGEPAGE}) {
-        size_t size = (bytes + (4u << 20)) & ~size_t{(2u << 20) - 1};
-        void* plain =
-            mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        madvise(plain, size, advice);
-        memset(plain, 1, size);
-        std::vector<double> times;
-        for (int i = 0; i < 5; ++i) {
-            bool child = false;
-            int hold = -1;
-            times.push_back(fork_us(child, hold));
-            close(hold);
-            wait(nullptr);
-        }
-        std::sort(times.begin(), times.end());
-        printf("bare fork of %.0f MB, %s: %.2f ms (of five, the median)\n", mb(resident()),
-               advice == MADV_HUGEPAGE ? "huge pages" : "small pages", times[2] / 1e3);
-        munmap(plain, size);
+    void* plain = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(plain, 1, bytes);
+    std::vector<double> times;
+    for (int i = 0; i < 5; ++i) {
+        bool child = false;
+        int hold = -1;
+        times.push_back(fork_us(child, hold));
+        close(hold);
+        wait(nullptr);
     }
+    std::sort(times.begin(), times.end());
+    printf("bare fork of %.0f MB: %.2f ms (of five, the median)\n", mb(resident()),
+           times[2] / 1e3);
+    munmap(plain, bytes);
     return 0;
 }
 
@@ -490,8 +439,7 @@ int main(int count, char** words) {
     // As zkd.cc does.
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-    constexpr unsigned long except_advised = 1 << 1;
-    prctl(PR_SET_THP_DISABLE, 1, except_advised, 0, 0);
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     std::string what = count > 1 ? words[1] : "";
     uint64_t size = count > 2 ? strtoull(words[2], nullptr, 10) : 1'000'000;
     if (what == "tree") return tree_costs(size);

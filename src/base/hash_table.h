@@ -132,16 +132,13 @@ public:
         *this = {};
     }
 
-    // Adds the array that is in use, if it is large and at rest (pages.h).
-    void whole_ranges(std::vector<PageRange>& out) const {
-        size_t bytes = size_t{now_size_} * sizeof(Slot);
-        if (old_ == nullptr && bytes >= huge_table) out.push_back({now_, bytes});
-    }
+    // The array that was made last.
+    PageRange range() const { return {now_, size_t{now_size_} * sizeof(Slot)}; }
 
     // See pages.h. Of the arrays that it has now.
     void keep_from_child() {
-        share_pages(now_, uint64_t{now_size_} * sizeof(Slot), false);
-        share_pages(old_, uint64_t{old_size_} * sizeof(Slot), false);
+        zk::keep_from_child(now_, uint64_t{now_size_} * sizeof(Slot));
+        zk::keep_from_child(old_, uint64_t{old_size_} * sizeof(Slot));
     }
 
     uint32_t count() const { return count_; }
@@ -149,7 +146,6 @@ public:
 
 private:
     static constexpr uint32_t size_min = 6;
-    static constexpr size_t huge_table = 8 * 1024 * 1024;  // see pages.cc
     static constexpr uint32_t passes_per_change = 32;
     static constexpr uint32_t size_of_one_go = 64;
 

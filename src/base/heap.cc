@@ -2,12 +2,9 @@
 
 #include "base/heap.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
-#include <utility>
 
 #include "base/log.h"
 
@@ -15,13 +12,36 @@ namespace zk {
 
 namespace {
 
-constexpr size_t chunk_bytes = 2 * 1024 * 1024;
+constexpr size_t chunk_bytes = part_bytes;
 constexpr size_t head_bytes = 64;  // of a chunk: a pointer, and what keeps blocks at their borders
 constexpr size_t notes_together = 128;
 constexpr uint32_t kept_min = 8;
 constexpr uint32_t idle_calls_max = 50;
+constexpr uint32_t weight_unit = 1 << 20;
+
+constexpr uint32_t size_of_class(uint32_t number) {
+    if (number < 16) return (number + 1) * 8;
+    uint32_t bits = (number - 16) / 8 + 7;
+    return (1u << bits) + ((number - 16) % 8 + 1) * (1u << (bits - 3));
+}
+
+template <typename Of>
+constexpr std::array<uint32_t, 64> each_class(Of of) {
+    std::array<uint32_t, 64> all = {};
+    uint32_t number = 0;
+    for (uint32_t& one : all) one = of(size_of_class(number++));
+    return all;
+}
+
+// What stands for the division of a span's bytes by those of a class.
+constexpr auto inverses = each_class([](uint32_t size) {
+    return static_cast<uint32_t>(((1ull << 32) + size - 1) / size);
+});
 
 }  // namespace
+
+constinit const std::array<uint32_t, Heap::classes> Heap::class_sizes =
+    each_class([](uint32_t size) { return size; });
 
 // The classes up to 128 bytes, 8 bytes apart; then eight to each doubling.
 uint32_t Heap::class_of(size_t size) {
@@ -29,12 +49,6 @@ uint32_t Heap::class_of(size_t size) {
     uint32_t bits = static_cast<uint32_t>(std::bit_width(size - 1)) - 1;
     uint32_t part = static_cast<uint32_t>((size - 1) >> (bits - 3)) & 7;
     return 16 + (bits - 7) * 8 + part;
-}
-
-uint32_t Heap::block_bytes(uint32_t number) {
-    if (number < 16) return (number + 1) * 8;
-    uint32_t bits = (number - 16) / 8 + 7;
-    return (1u << bits) + ((number - 16) % 8 + 1) * (1u << (bits - 3));
 }
 
 Heap::Span* Heap::span_of(const void* at) {
@@ -48,15 +62,15 @@ size_t Heap::place_of(const Span* span) {
 }
 
 // The first span has the chunk's head in front of it.
-uint8_t* Heap::blocks_of(Span* span) {
+uint8_t* Heap::blocks_of(const Span* span) {
     size_t place = place_of(span);
     return span->chunk->memory + (place == 0 ? head_bytes : place * span_bytes);
 }
 
-uint32_t Heap::capacity(Span* span) {
-    bool first = place_of(span) == 0;
-    uint32_t room = span_bytes - (first ? static_cast<uint32_t>(head_bytes) : 0);
-    return std::min(room / block_bytes(span->class_of), words * 64);
+Heap::Spot Heap::spot_of(const uint8_t* block) {
+    Span* span = span_of(block);
+    auto offset = static_cast<uint64_t>(block - blocks_of(span));
+    return {span, static_cast<uint32_t>(offset * inverses[span->class_of] >> 32)};
 }
 
 uint32_t Heap::used_spans(const Chunk& chunk) {
@@ -71,7 +85,7 @@ Heap::~Heap() {
     for (Chunk* chunk : chunks_) {
         while (chunk != nullptr) {
             Chunk* next = chunk->next;
-            release_zeroed(chunk->memory, chunk_bytes);
+            release_part(chunk->memory);
             chunk = next;
         }
     }
@@ -87,11 +101,9 @@ uint8_t* Heap::allocate(size_t size) {
     }
     uint32_t number = class_of(size);
     Class& its = classes_[number];
-    Span* span = nullptr;
-    for (uint32_t fill = fills; span == nullptr && fill-- > 0;) span = its.by_fill[fill];
-    if (span == nullptr && its.free_blocks > its.used_blocks / 5) span = revive(its);
-    if (span == nullptr) span = take_span(number);
-    uint32_t bytes = block_bytes(number);
+    Span* span = its.filled != 0 ? its.by_fill[std::bit_width(its.filled) - 1] : take_span(number);
+    take_part(span);
+    uint32_t bytes = class_sizes[number];
     uint8_t* block = blocks_of(span) + size_t{take_block(span)} * bytes;
     ++span->used;
     file(span);
@@ -102,17 +114,21 @@ uint8_t* Heap::allocate(size_t size) {
     return block;
 }
 
-// Its first free block. Requires: it has one.
+// Its first block that may be taken. Requires: it has one.
 uint32_t Heap::take_block(Span* span) {
-    uint64_t* free = span->free;
-    while (free[span->first] == 0) {
+    bool frozen = in_age(span);
+    auto open = [&] {
+        uint64_t free = span->free[span->first];
+        return frozen ? free & span->young[span->first] : free;
+    };
+    uint64_t bits = open();
+    while (bits == 0) {
         ++span->first;
         ASSERT(span->first < words);
+        bits = open();
     }
-    uint64_t& word = free[span->first];
-    uint32_t place = span->first * 64 + static_cast<uint32_t>(std::countr_zero(word));
-    word &= word - 1;
-    return place;
+    span->free[span->first] ^= bits & -bits;
+    return span->first * 64 + static_cast<uint32_t>(std::countr_zero(bits));
 }
 
 void Heap::release(uint8_t* block, size_t size) {
@@ -121,22 +137,27 @@ void Heap::release(uint8_t* block, size_t size) {
         return;
     }
     uint32_t number = class_of(size);
-    Span* span = span_of(block);
+    auto [span, place] = spot_of(block);
     ASSERT(span->class_of == number);
     ASSERT(span->used > 0);
-    uint32_t bytes = block_bytes(number);
-    uint32_t place = static_cast<uint32_t>(block - blocks_of(span)) / bytes;
-    ASSERT(place < capacity(span));
-    uint64_t& word = span->free[place / 64];
-    ASSERT((word & 1ull << place % 64) == 0);
-    word |= 1ull << place % 64;
-    span->first = std::min(span->first, static_cast<uint16_t>(place / 64));
+    ASSERT(place < span->room);
+    uint64_t bit = 1ull << place % 64;
+    ASSERT((span->free[place / 64] & bit) == 0);
+    take_part(span);
+    uint32_t bytes = class_sizes[number];
+    span->free[place / 64] |= bit;
     --span->used;
-    ++classes_[number].free_blocks;
     --classes_[number].used_blocks;
     used_ -= bytes;
+    if (in_age(span) && (span->young[place / 64] & bit) == 0) {
+        if (span->held++ == 0) holding_.push_back(span);
+        held_ += bytes;
+        return;
+    }
+    span->first = std::min(span->first, static_cast<uint16_t>(place / 64));
+    ++classes_[number].free_blocks;
     idle_ += bytes;
-    if (span->used == 0)
+    if (span->used + span->held == 0)
         drop_span(span);
     else
         file(span);
@@ -147,94 +168,88 @@ bool Heap::misplaced(const uint8_t* block, size_t size) const {
     if (size > class_max) return false;
     const Class& its = classes_[class_of(size)];
     Span* span = span_of(block);
-    uint64_t may_be_free = capacity(span) + its.used_blocks / 32;
+    uint64_t may_be_free = span->room + its.used_blocks / 32;
     if (span->fill == fills || its.free_blocks < may_be_free) return false;
-    for (uint32_t fill = fills; fill-- > 0;)
-        if (its.by_fill[fill] != nullptr) return its.by_fill[fill] != span;
-    return false;
+    return its.by_fill[std::bit_width(its.filled) - 1] != span;
 }
 
 void Heap::freeze() {
     ASSERT(!freezing_);
     freezing_ = true;
     ++age_;
-    for (void* chunk : hidden_) share_pages(chunk, chunk_bytes, true);
-    hidden_ = ahead_;
-    for (void* chunk : hidden_) share_pages(chunk, chunk_bytes, false);
-    for (Class& its : classes_) {
-        std::copy_n(its.by_fill, fills, its.frozen);
-        std::fill_n(its.by_fill, fills, nullptr);
-    }
 }
 
-// The younger spans in front: they are fewer to look through for the last of them.
 void Heap::thaw() {
-    if (!freezing_) return;
     freezing_ = false;
     young_ = nullptr;
-    for (Class& its : classes_)
-        for (uint32_t fill = 0; fill < fills; ++fill) {
-            Span* older = std::exchange(its.frozen[fill], nullptr);
-            Span* last = its.by_fill[fill];
-            while (last != nullptr && last->next != nullptr) last = last->next;
-            (last == nullptr ? its.by_fill[fill] : last->next) = older;
-            if (older != nullptr) older->prev = last;
-        }
+    settling_.insert(settling_.end(), holding_.begin(), holding_.end());
+    holding_.clear();
 }
 
-// The emptiest of the frozen spans: its free blocks lie close together, a few in each page.
-Heap::Span* Heap::revive(Class& its) {
-    Span* span = nullptr;
-    for (uint32_t fill = 0; span == nullptr && fill < fills; ++fill) span = its.frozen[fill];
-    if (span == nullptr) return nullptr;
-    unfile(span);
+// Not of this freeze's age: nothing came or went there since, and what is in use was so before.
+bool Heap::is_young(const uint8_t* block) const {
+    auto [span, place] = spot_of(block);
+    return in_age(span) && (span->young[place / 64] >> place % 64 & 1) != 0;
+}
+
+// Before a block of it comes or goes.
+void Heap::take_part(Span* span) {
+    if (in_age(span)) return;
+    if (span->held > 0) settle(span);
+    if (!freezing_) return;
     span->age = age_;
+    std::copy_n(span->free, words, span->young);
+}
+
+// Requires: no child looks at what it held back.
+void Heap::settle(Span* span) {
+    uint64_t bytes = uint64_t{span->held} * class_sizes[span->class_of];
+    held_ -= bytes;
+    idle_ += bytes;
+    classes_[span->class_of].free_blocks += span->held;
+    span->held = span->first = 0;
     file(span);
-    return span;
 }
 
-bool Heap::frozen(const uint8_t* block, size_t size) const {
-    return freezing_ && size <= class_max && is_frozen(span_of(block));
-}
-
-Heap::Span*& Heap::list_of(const Span* span) {
-    Class& its = classes_[span->class_of];
-    return is_frozen(span) ? its.frozen[span->fill] : its.by_fill[span->fill];
+void Heap::settle_some() {
+    if (settling_.empty()) return;
+    Span* span = settling_.back();
+    settling_.pop_back();
+    if (span->held == 0 || in_age(span)) return;
+    settle(span);
+    if (span->used == 0) drop_span(span);
 }
 
 // Into the list of its fill, if it is not there.
 void Heap::file(Span* span) {
-    uint32_t room = capacity(span);
-    auto fill = static_cast<uint16_t>(uint32_t{span->used} * fills / room);
+    auto fill = static_cast<uint16_t>((span->used + span->held) * span->weight / weight_unit);
     if (fill == span->fill) return;
     unfile(span);
     span->fill = fill;
     if (fill == fills) return;
-    Span*& head = list_of(span);
+    Class& its = classes_[span->class_of];
+    Span*& head = its.by_fill[fill];
     span->prev = nullptr;
     span->next = head;
     if (head != nullptr) head->prev = span;
     head = span;
+    its.filled |= 1u << fill;
 }
 
 void Heap::unfile(Span* span) {
     if (span->fill >= fills) return;
+    Class& its = classes_[span->class_of];
     if (span->next != nullptr) span->next->prev = span->prev;
     if (span->prev != nullptr)
         span->prev->next = span->next;
     else
-        list_of(span) = span->next;
+        its.by_fill[span->fill] = span->next;
+    if (its.by_fill[span->fill] == nullptr) its.filled &= ~(1u << span->fill);
     span->fill = fills;
 }
 
-// From the chunk that has the fewest left, so that others may become empty.
 Heap::Span* Heap::take_span(uint32_t number) {
-    Chunk* chunk = freezing_ ? young_chunk() : nullptr;
-    for (uint32_t used = spans_per_chunk; chunk == nullptr && used-- > 0;) chunk = chunks_[used];
-    if (chunk == nullptr) {
-        add_chunk();
-        chunk = chunks_[0];
-    }
+    Chunk* chunk = chunk_with_room();
     unlink(chunk);
     uint32_t kept = chunk->free_spans & ~chunk->clean_spans;
     int place = std::countr_zero(kept != 0 ? kept : chunk->free_spans);
@@ -244,39 +259,47 @@ Heap::Span* Heap::take_span(uint32_t number) {
     link(chunk);
     Span* span = &chunk->spans[place];
     ++used_spans_;
-    *span = {.chunk = chunk, .prev = nullptr, .next = nullptr, .age = age_,
-             .class_of = static_cast<uint16_t>(number), .used = 0, .first = 0, .fill = fills,
-             .free = {}};
-    uint32_t blocks = capacity(span);
+    uint32_t bytes = class_sizes[number];
+    uint32_t room = span_bytes - (place == 0 ? static_cast<uint32_t>(head_bytes) : 0);
+    uint32_t blocks = std::min(room / bytes, words * 64);
+    *span = {.chunk = chunk, .prev = nullptr, .next = nullptr, .age = 0,
+             .weight = (fills * weight_unit + blocks - 1) / blocks,
+             .class_of = static_cast<uint16_t>(number), .room = static_cast<uint16_t>(blocks),
+             .used = 0, .held = 0, .first = 0, .fill = fills, .free = {}, .young = {}};
     for (uint32_t word = 0; word < (blocks + 63) / 64; ++word)
         span->free[word] = ~0ull >> (word < blocks / 64 ? 0 : 64 - blocks % 64);
     file(span);
     classes_[number].free_blocks += blocks;
-    idle_ += uint64_t{blocks} * block_bytes(number);
+    idle_ += uint64_t{blocks} * bytes;
     return span;
 }
 
-Heap::Chunk* Heap::young_chunk() {
-    if (young_ != nullptr && young_->free_spans != 0) return young_;
-    young_ = nullptr;
-    if (ahead_.empty()) return nullptr;
+// The one that has the fewest spans left, so that others may become empty; behind a freeze one that
+// was mapped ahead, for its pages may be there.
+Heap::Chunk* Heap::chunk_with_room() {
+    if (freezing_ && young_ != nullptr && young_->free_spans != 0) return young_;
+    bool ahead = freezing_ && !ahead_.empty();
+    Chunk* chunk = nullptr;
+    for (uint32_t used = spans_per_chunk; !ahead && chunk == nullptr && used-- > 0;)
+        chunk = chunks_[used];
+    if (chunk != nullptr) return chunk;
     add_chunk();
-    young_ = chunks_[0];
-    return young_;
+    if (ahead) young_ = chunks_[0];
+    return chunks_[0];
 }
 
+// Requires: nothing of it is in use or held back.
 void Heap::drop_span(Span* span) {
     unfile(span);
-    uint32_t blocks = capacity(span);
-    classes_[span->class_of].free_blocks -= blocks;
-    idle_ -= uint64_t{blocks} * block_bytes(span->class_of);
+    classes_[span->class_of].free_blocks -= span->room;
+    idle_ -= uint64_t{span->room} * class_sizes[span->class_of];
     --used_spans_;
     Chunk* chunk = span->chunk;
     size_t place = place_of(span);
     unlink(chunk);
     chunk->free_spans |= 1u << place;
     if (place != 0 && kept_spans_ >= kept_min + used_spans_ / 256) {
-        discard_zeroed(chunk->memory, chunk_bytes, place * span_bytes, (place + 1) * span_bytes);
+        discard_in_part(chunk->memory + place * span_bytes, span_bytes);
         chunk->clean_spans |= 1u << place;
     } else {
         ++kept_spans_;
@@ -287,7 +310,7 @@ void Heap::drop_span(Span* span) {
     }
     if (chunk == young_) young_ = nullptr;
     kept_spans_ -= static_cast<uint32_t>(std::popcount(~chunk->clean_spans));
-    release_chunk(chunk->memory);
+    release_part(chunk->memory);
     notes_free_.push_back(chunk);
     --chunk_count_;
 }
@@ -296,7 +319,7 @@ Heap::Chunk* Heap::take_notes() {
     if (notes_free_.empty()) {
         constexpr size_t bytes = notes_together * sizeof(Chunk);
         auto* notes = static_cast<Chunk*>(allocate_zeroed(bytes));
-        share_pages(notes, bytes, false);
+        keep_from_child(notes, bytes);
         notes_.push_back(notes);
         for (size_t i = notes_together; i-- > 0;) notes_free_.push_back(notes + i);
     }
@@ -305,14 +328,8 @@ Heap::Chunk* Heap::take_notes() {
     return chunk;
 }
 
-// Its address may be something else's at the next freeze.
-void Heap::release_chunk(void* memory) {
-    std::erase(hidden_, memory);
-    release_zeroed(memory, chunk_bytes);
-}
-
 void Heap::add_chunk() {
-    if (ahead_.empty()) ahead_.push_back(allocate_aligned(chunk_bytes));
+    if (ahead_.empty()) ahead_.push_back(allocate_parts(1, true));
     Chunk* chunk = take_notes();
     chunk->memory = static_cast<uint8_t*>(ahead_.back());
     ahead_.pop_back();
@@ -328,7 +345,7 @@ void Heap::map_ahead(size_t bytes, std::vector<PageRange>& fresh) {
     size_t wanted = bytes / chunk_bytes;
     if (ahead_.size() > wanted / 2) return;
     size_t missing = wanted - ahead_.size();
-    auto* begin = static_cast<uint8_t*>(allocate_aligned(missing * chunk_bytes));
+    uint8_t* begin = allocate_parts(missing, true);
     for (size_t i = 0; i < missing; ++i)
         ahead_.insert(ahead_.begin(), begin + i * chunk_bytes);
     fresh.push_back({begin, missing * chunk_bytes});
@@ -345,20 +362,14 @@ void Heap::keep_ahead(bool wanted, std::vector<PageRange>& fresh) {
 }
 
 void Heap::drop_ahead() {
-    for (void* chunk : ahead_) release_chunk(chunk);
+    for (void* chunk : ahead_) release_part(chunk);
     ahead_.clear();
 }
 
 void Heap::drop_some_ahead() {
     if (idle_calls_ < idle_calls_max || ahead_.empty()) return;
-    release_chunk(ahead_.back());
+    release_part(ahead_.back());
     ahead_.pop_back();
-}
-
-void Heap::whole_ranges(std::vector<PageRange>& out) const {
-    for (Chunk* chunk : chunks_)
-        for (; chunk != nullptr; chunk = chunk->next)
-            if (chunk->clean_spans == 0) out.push_back({chunk->memory, chunk_bytes});
 }
 
 void Heap::link(Chunk* chunk) {

@@ -119,10 +119,6 @@ public:
     // world without such pages does nothing.
     virtual void work_on_pages(PageWork, std::vector<PageRange>& ranges) { ranges.clear(); }
     virtual bool pages_busy() { return false; }
-    // One that was found, the caller's now (pages.h); nullptr: none yet, and one is looked for
-    // beside the turns.
-    virtual void* take_huge_page() { return nullptr; }
-
     virtual Vitals vitals() = 0;
 
     // Clients. `send` takes all of `bytes` and returns how much is not on its way yet; on_drained

@@ -1,10 +1,11 @@
 // pages.h -- large blocks of zeroed memory, straight from the system.
 //
 // Layer 0. Owns nothing. A large block is mapped: its pages come when they are first touched, and
-// go back one part at a time, so that neither takes long at once. A small one is malloc's. What is
-// as large as some huge pages begins at the border of one. It comes in small pages all the same: a
-// huge one may take the kernel milliseconds to find. With the help of a thread it may move to those
-// later: a fork then copies one entry of the page table for 2 MB instead of 512.
+// go back one part at a time, so that neither takes long at once. A small one is malloc's.
+//
+// What is mapped privately costs a fork an entry of the page table for each 4 kB, and whoever
+// writes there behind it a copied page. Parts are in common with the child instead: the fork copies
+// nothing of them, and it is their owner who must leave alone what the child looks at.
 
 #pragma once
 
@@ -18,44 +19,33 @@ void* allocate_zeroed(size_t bytes);
 // `bytes` as asked for. nullptr is fine.
 void release_zeroed(void* block, size_t bytes);
 
-// The same, beginning at a multiple of 2 MB. Requires: at least 512 kB, for release_zeroed.
-void* allocate_aligned(size_t bytes);
-
-// Memory in use that begins at a multiple of 2 MB.
-struct PageRange {
-    void* begin;
-    size_t bytes;
-};
-inline constexpr size_t huge_page_bytes = 2 * 1024 * 1024;
-// What a thread can do for another, which so need not wait. The memory may be unmapped already.
-enum class PageWork : uint8_t {
-    populate,  // small pages are there before they are touched, as soon as can be
-    enlarge,   // the same at leisure, and in huge pages where there is nothing yet
-    unshare,   // at leisure: what a fork has made read-only may be written to again
-};
-// Has pages there, of whatever size, to be written to.
-void populate_pages(void* begin, size_t bytes);
-// Finds a huge page for memory that was not touched yet; if the kernel has none, small ones.
-void populate_huge_page(void* begin);
-
-// So that others need not wait while the kernel looks for a huge page and zeroes it, which takes up
-// to some milliseconds: a thread finds one, and the owner of the memory moves into it, in half of
-// one. nullptr: the kernel has none.
-void* find_huge_page();
-// True as well where that cannot be told: a kernel before Linux 6.7.
-bool in_huge_page(const void* begin);
-// What is there goes on in the pages of `fresh`, whose address is gone then.
-void move_to_huge_page(void* begin, void* fresh);
-
-// Whether a child that is forked later has that memory, too. What it has is copied where one of the
-// two writes to it; what it has not, it must not touch, and a fork takes no time for it. Of a block
-// of malloc's it always has it.
-void share_pages(void* block, size_t bytes, bool with_child);
-
 // How much of a block is worth giving back while the rest is in use.
 inline constexpr size_t discard_bytes = 256 * 1024;
 // The bytes from `from` to `to` are not needed any more and read as zero from now on. Both are
 // multiples of a page's size.
 void discard_zeroed(void* block, size_t bytes, size_t from, size_t to);
+
+// A child that is forked later does not have that block and must not touch it; a fork takes no time
+// for it. Of a block of malloc's it always has a copy.
+void keep_from_child(void* block, size_t bytes);
+
+inline constexpr size_t part_bytes = 2 * 1024 * 1024;
+// So many of them, one behind the other, each at a multiple of its size, to be released one by one.
+// `in_common`: what is written there, a child that was forked since sees, too. Else it has a copy,
+// as it has where the system refuses.
+uint8_t* allocate_parts(size_t count, bool in_common);
+void release_part(void* part);
+// Whole pages within a part. Neither these nor a part that is released may be of use to a child.
+void discard_in_part(void* begin, size_t bytes);
+
+// Memory in use.
+struct PageRange {
+    void* begin;
+    size_t bytes;
+};
+// What a thread can do for another, which so need not wait for pages: have them there before they
+// are touched, as soon as can be or at leisure. The memory may be unmapped already.
+enum class PageWork : uint8_t { in_haste, at_leisure };
+void populate_pages(void* begin, size_t bytes);
 
 }  // namespace zk

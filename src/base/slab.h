@@ -4,16 +4,13 @@
 // freed first. Number 0 is never given out: it means "none". A free record holds the number of the
 // next free one in its first bytes.
 //
-// A Column owns what else there is of each record, where that lies better elsewhere: it follows
-// another's numbers.
-//
-// Both live in chunks that are never moved, so growing costs one chunk and a pointer stays good
+// They live in chunks that are never moved, so growing costs one chunk and a pointer stays good
 // until its record is freed.
 //
 //     chunk 0: | - | 1 | 2 | ... | 4095 |     chunk 1: | 4096 | ...
 //
-// Some chunks are mapped together, so that a large slab may lie in huge pages. What is not in use
-// yet takes no memory: nothing was written there.
+// Some chunks are mapped together. What is not in use yet takes no memory: nothing was written
+// there.
 
 #pragma once
 
@@ -29,6 +26,7 @@
 
 namespace zk {
 
+// A slab's memory, whoever has its numbers.
 template <typename T, uint32_t chunk_bits = 12>
 class Column {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -64,38 +62,8 @@ public:
         fresh.push_back({chunks_[first], std::min(run_bytes, records * sizeof(T))});
     }
 
-    // Adds the runs that numbers below `next` use from end to end (pages.h).
-    void whole_ranges(uint32_t next, std::vector<PageRange>& out) const {
-        if (run_bytes < aligned_from) return;
-        size_t used = next >> chunk_bits;
-        for (size_t i = 0; i + chunks_together <= used; i += chunks_together)
-            out.push_back({chunks_[i], run_bytes});
-    }
-
-    // All that numbers below `next` use.
-    void used_ranges(uint32_t next, std::vector<PageRange>& out) const {
-        size_t bytes = size_t{next} * sizeof(T);
-        for (size_t i = 0; i < chunks_.size() && bytes > 0; i += chunks_together) {
-            out.push_back({chunks_[i], std::min(run_bytes, bytes)});
-            bytes -= out.back().bytes;
-        }
-    }
-    // These are not needed any more, and zero from now on. Requires: whole pages of one run.
-    void discard(uint32_t from, uint32_t to) {
-        size_t first = (from >> chunk_bits) / chunks_together * chunks_together;
-        size_t before = first << chunk_bits;
-        discard_zeroed(chunks_[first], run_bytes, (from - before) * sizeof(T),
-                       (to - before) * sizeof(T));
-    }
-    // Is this memory a forked child's, too? (pages.h)
-    void share(bool with_child) {
-        for (size_t i = 0; i < chunks_.size(); i += chunks_together)
-            share_pages(chunks_[i], run_bytes, with_child);
-    }
-
 private:
     static constexpr uint32_t chunk_size = 1u << chunk_bits;
-    static constexpr size_t aligned_from = 2 * 1024 * 1024;
     static constexpr size_t chunks_together = chunk_bits < 12 ? 1 : 64;
     static constexpr size_t run_bytes = sizeof(T) * chunk_size * chunks_together;
 
@@ -105,9 +73,7 @@ private:
             chunks_.push_back(chunks_.back() + chunk_size);
             return;
         }
-        void* run = run_bytes < aligned_from ? allocate_zeroed(run_bytes)
-                                             : allocate_aligned(run_bytes);
-        chunks_.push_back(static_cast<T*>(run));
+        chunks_.push_back(static_cast<T*>(allocate_zeroed(run_bytes)));
     }
 
     std::vector<T*> chunks_;
@@ -147,7 +113,6 @@ public:
     void map_ahead(uint32_t end, std::vector<PageRange>& fresh) {
         records_.map_ahead(next_, end, fresh);
     }
-    void whole_ranges(std::vector<PageRange>& out) const { records_.whole_ranges(next_, out); }
 
     uint32_t count() const { return count_; }
     uint32_t end() const { return next_; }  // all numbers ever given out are below it

@@ -57,7 +57,6 @@ public:
         page_worker_.start(work, ranges);
     }
     bool pages_busy() override { return page_worker_.busy(); }
-    void* take_huge_page() override { return page_worker_.take_huge_page(); }
     Vitals vitals() override;
     size_t send(ClientId client, Buffer& bytes) override { return network_.send(client, bytes); }
     void close(ClientId client) override { network_.close(client); }

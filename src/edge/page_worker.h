@@ -1,13 +1,8 @@
 // page_worker.h -- a thread beside the loop that has the kernel prepare the tree's pages.
 //
-// Layer 6. Owns the thread, which is there only while it has something to do, and the huge page
-// that it found. It touches no memory itself. What it does is in base/pages.h; the loop need not
-// wait for a page then:
-//
-// - Before it first writes there: 1.4 us, and 10 where the host of a virtual machine has to find
-//   the memory, too. That is a fifth of a start.
-// - Once a fork's child is gone: all that it had is read-only then.
-// - For huge pages, milliseconds.
+// Layer 6. Owns the thread, which is there only while it has something to do. It touches no memory
+// itself. The loop need not wait then for a page that it first writes to: 1.4 us, and 10 where the
+// host of a virtual machine has to find the memory, too. That is a fifth of a start.
 //
 // At leisure: it rests as long as it works, with small bites, since somebody who maps memory waits
 // for it, and the processor may be wanted, too.
@@ -36,30 +31,19 @@ public:
     void stop() { stopping_ = true; }
     bool busy() const { return running_ && !done_; }
 
-    // See base/io.h. Where the kernel has none, or takes milliseconds, none are looked for during
-    // the next hour: the host of a virtual machine that has to find each page, and gets others back
-    // instead, slows all of its memory down for a while.
-    void* take_huge_page();
-
 private:
-    bool run_thread();
     static void run(void* worker);
     void work_through();
-    void work_on(uint8_t* at, size_t bytes) const;
     void rest_after(uint64_t started_us) const;
     void end_thread();
 
     uv_thread_t thread_{};
     bool running_ = false;  // there is a thread to wait for
-    uint64_t next_find_us_ = 0;
     std::atomic<bool> done_ = false;
     std::atomic<bool> stopping_ = false;
     // The thread's until it is done.
-    bool finding_ = false;
-    bool in_vain_ = false;
-    PageWork work_ = PageWork::populate;
+    PageWork work_ = PageWork::in_haste;
     std::vector<PageRange> ranges_;
-    void* huge_page_ = nullptr;
 };
 
 }  // namespace zk

@@ -192,11 +192,18 @@ void Core::ask_for_more(uint32_t leader) {
     links_->end(leader);
 }
 
+// Not while a child reads them: nothing would go back to the system.
+void Core::free_old_states() {
+    if (old_states_.empty()) return;
+    Tree& tree = old_states_.back()->tree;
+    if (snapshot_running_ && tree.frozen()) return;
+    if (tree.take_apart(freed_per_turn)) old_states_.pop_back();
+}
+
 // Once a turn.
 void Core::receive_snapshot() {
     std::erase_if(old_receivers_, [](const auto& old) { return !old->busy(); });
-    if (!old_states_.empty() && old_states_.back()->tree.take_apart(freed_per_turn))
-        old_states_.pop_back();
+    free_old_states();
     if (receiver_ == nullptr) return;
     switch (receiver_->status()) {
     case SnapshotReceiver::Status::receiving:
@@ -226,11 +233,9 @@ void Core::install(SnapshotReceiver& receiver) {
         if (client != nullptr && !client->gone) drop(*client, "its server's state is replaced");
     // Nobody's watches are left to be forgotten in what goes now.
     old_states_.push_back(std::exchange(state_, receiver.state()));
-    if (snapshot_running_) state_->tree.freeze();  // the child sees its pages, too
     snapshot_due_ = false;
     prepare_until_us_ = 0;
     to_populate_.clear();
-    to_unshare_.clear();
     state_->limits.reply_bytes_max = config_.response_bytes_max;
     log_->start_anew(last);
     quorum_->installed(last.zxid, last.term, configured_electorate());

@@ -252,7 +252,6 @@ bool Core::turn() {
     notice_leader();
     log_->set_committed(quorum_->committed());
     take_snapshot_if_due();
-    if (now_us_ >= next_enlarge_us_) enlarge_pages();
     bool gathering = gather();
     if (!gathering) log_->flush();
     flush();
@@ -600,18 +599,11 @@ void Core::maybe_snapshot() {
 bool Core::memory_prepared() {
     if (prepare_until_us_ == 0) {
         prepare_until_us_ = now_us_ + prepare_us_max;
-        preparing_ = Preparing::tree;
-    }
-    bool in_time = now_us_ < prepare_until_us_;
-    if (in_time && preparing_ == Preparing::tree) {
-        if (state_->tree.moving()) return false;
         state_->tree.map_for_fork(to_populate_);
-        preparing_ = to_populate_.empty() ? Preparing::nothing : Preparing::pages;
     }
-    if (in_time && preparing_ == Preparing::pages) {
-        if (!to_populate_.empty()) io_.work_on_pages(PageWork::enlarge, to_populate_);
-        if (!to_populate_.empty() || io_.pages_busy()) return false;
-    }
+    if (!to_populate_.empty()) io_.work_on_pages(PageWork::at_leisure, to_populate_);
+    bool waits = !to_populate_.empty() || io_.pages_busy();
+    if (waits && now_us_ < prepare_until_us_) return false;
     prepare_until_us_ = 0;
     return true;
 }
@@ -619,48 +611,7 @@ bool Core::memory_prepared() {
 void Core::keep_pages_ahead() {
     if (prepare_until_us_ != 0) return;
     state_->tree.keep_ahead(to_populate_);
-    if (!to_unshare_.empty()) io_.work_on_pages(PageWork::unshare, to_unshare_);
-    if (!to_populate_.empty()) io_.work_on_pages(PageWork::enlarge, to_populate_);
-}
-
-// So that the next fork is quick: a huge page is one entry of the page table instead of 512. One is
-// looked for and one moves at a time, in half a millisecond; in a second forty, until all were
-// looked at.
-void Core::enlarge_pages() {
-    constexpr uint64_t every_us = 12'000;
-    constexpr uint64_t again_after_us = 30'000'000;
-    constexpr int looks = 64;
-    constexpr uint32_t misses_max = 100;
-    constexpr uint32_t moves_max = 30'000;  // each is a mapping of its own, of 65,530 there may be
-    if (enlarge_misses_ >= misses_max || enlarged_ >= moves_max) {
-        enlarge_misses_ = 0;
-        next_enlarge_us_ = now_us_ + again_after_us;
-        return;
-    }
-    next_enlarge_us_ = now_us_ + every_us;
-    if (snapshot_running_ || prepare_until_us_ != 0 || !state_->tree.large()) return;
-    std::vector<PageRange> ranges;
-    state_->tree.whole_ranges(ranges);
-    size_t skip = enlarge_next_;
-    int looked = 0;
-    for (const PageRange& range : ranges) {
-        size_t pages = range.bytes / huge_page_bytes;
-        for (; skip < pages; ++skip, ++enlarge_next_) {
-            uint8_t* here = static_cast<uint8_t*>(range.begin) + skip * huge_page_bytes;
-            if (++looked > looks) return;
-            if (in_huge_page(here)) continue;
-            void* fresh = io_.take_huge_page();
-            enlarge_misses_ = fresh == nullptr ? enlarge_misses_ + 1 : 0;
-            if (fresh == nullptr) return;
-            ++enlarged_;
-            move_to_huge_page(here, fresh);
-            ++enlarge_next_;
-            return;
-        }
-        skip -= pages;
-    }
-    enlarge_next_ = 0;
-    next_enlarge_us_ = now_us_ + again_after_us;
+    if (!to_populate_.empty()) io_.work_on_pages(PageWork::at_leisure, to_populate_);
 }
 
 // Not before the last entry applied is on this disk, too: until then nothing more is applied.
@@ -682,10 +633,6 @@ void Core::take_snapshot_if_due() {
 void Core::snapshot_done(const Result<void>& result) {
     snapshot_running_ = false;
     state_->tree.thaw();
-    next_enlarge_us_ = 0;
-    to_unshare_.clear();
-    state_->tree.whole_ranges(to_unshare_);
-    io_.work_on_pages(PageWork::unshare, to_unshare_);
     snapshot_job_.reset();
     if (!result) {
         ++metrics_.snapshot_errors;

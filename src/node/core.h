@@ -165,7 +165,6 @@ private:
     void maybe_snapshot();
     bool memory_prepared();
     void keep_pages_ahead();
-    void enlarge_pages();
     void take_snapshot_if_due();
     void purge();
     void found_no_room(const Error& why);
@@ -236,6 +235,7 @@ private:
     bool take_ask_snapshot(uint32_t peer, Bytes payload);
     bool take_snapshot(uint32_t peer, Bytes payload);
     void ask_for_more(uint32_t leader);
+    void free_old_states();
     void receive_snapshot();
     void install(SnapshotReceiver& receiver);
     bool catch_up_done(uint64_t ticket, const DiskResult& result);
@@ -461,15 +461,8 @@ private:
 
     bool snapshot_running_ = false;
     bool snapshot_due_ = false;
-    uint64_t next_enlarge_us_ = 0;
-    size_t enlarge_next_ = 0;  // of all huge pages that the tree could have
-    uint32_t enlarge_misses_ = 0;
-    uint32_t enlarged_ = 0;
     std::vector<PageRange> to_populate_;  // as long as nobody took them
-    std::vector<PageRange> to_unshare_;
     uint64_t prepare_until_us_ = 0;       // 0: there is none to prepare for
-    enum class Preparing : uint8_t { tree, pages, nothing };
-    Preparing preparing_ = Preparing::nothing;
     uint64_t snapshot_zxid_ = 0;       // of the newest one on disk
     uint64_t snapshot_next_zxid_ = 0;  // of the one that is being written
     uint64_t snapshot_started_us_ = 0;

@@ -67,7 +67,8 @@ public:
     // A child that is forked later has no use for it, and must not look at it.
     void keep_from_child() { slots_.keep_from_child(); }
 
-    void whole_ranges(std::vector<PageRange>& out) const { slots_.whole_ranges(out); }
+    // Its memory, which nobody touched yet if room was reserved.
+    PageRange range() const { return slots_.range(); }
 
     uint32_t count() const { return slots_.count(); }
     uint64_t bytes() const { return slots_.bytes(); }

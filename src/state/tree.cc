@@ -44,6 +44,8 @@ Tree::Tree(uint64_t seed, AclTable& acls) : seed_(seed), acls_(acls) {
 Tree::~Tree() { take_apart(places_.end()); }
 
 bool Tree::take_apart(uint32_t count) {
+    heap_.thaw();
+    for (uint32_t i = 0; i < count / 64 + 1 && heap_.settling(); ++i) heap_.settle_some();
     uint32_t end = apart_ + std::min(count, places_.end() - apart_);
     for (; apart_ < end; ++apart_) {
         Znode* znode = znodes_[apart_];
@@ -51,7 +53,8 @@ bool Tree::take_apart(uint32_t count) {
         if (znode->extra != 0) free(extras_[znode->extra].children);
         release_block(znode);
     }
-    return apart_ == places_.end();
+    znodes_.drop(apart_);
+    return apart_ == places_.end() && !heap_.settling();
 }
 
 uint64_t Tree::hash_path(std::string_view path) const {
@@ -64,12 +67,34 @@ const Extra& Tree::extra(ZnodeId id) const {
 }
 
 Extra& Tree::need_extra(ZnodeId id) {
-    Znode& znode = *znodes_[id];
-    if (znode.extra == 0) {
-        znode.extra = extras_.allocate();
-        extras_[znode.extra].pzxid = znode.czxid;
+    uint32_t number = znodes_[id]->extra;
+    if (number == 0) {
+        number = extras_.allocate();
+        Znode& znode = edit(id);
+        znode.extra = number;
+        extras_[number].pzxid = znode.czxid;
     }
-    return extras_[znode.extra];
+    return extras_[number];
+}
+
+// For a field of it to be written to: where a child looks at it, elsewhere from now on.
+Znode& Tree::edit(ZnodeId id) {
+    Znode* znode = znodes_[id];
+    return is_frozen(*znode) ? move_block(id) : *znode;
+}
+
+bool Tree::is_frozen(const Znode& znode) const {
+    return heap_.frozen(reinterpret_cast<const uint8_t*>(&znode), block_size(znode));
+}
+
+Znode& Tree::move_block(ZnodeId id) {
+    Znode* before = znodes_[id];
+    size_t size = block_size(*before);
+    uint8_t* block = heap_.allocate(size);
+    memcpy(block, before, size);
+    release_block(before);
+    znodes_.edit(id) = reinterpret_cast<Znode*>(block);
+    return *znodes_[id];
 }
 
 int64_t Tree::pzxid(ZnodeId id) const {
@@ -332,7 +357,7 @@ void Tree::sweep() {
     for (ZnodeId id : removed_) free_znode(id);
     removed_.clear();
     if (heap_.scattered()) pack_some();
-    znodes_.move_some();
+    heap_.settle_some();
     heap_.drop_some_ahead();
 }
 
@@ -346,14 +371,11 @@ void Tree::pack_some() {
     uint32_t looks = heap_.disorder();
     for (uint32_t i = 0; i < looks; ++i) {
         if (++packing_ >= places_.end()) packing_ = 1;
-        Znode* znode = znodes_[packing_];
+        znodes_.pack(packing_);
+        const Znode* znode = znodes_[packing_];
         if (znode == nullptr) continue;
-        size_t size = block_size(*znode);
-        if (!heap_.misplaced(reinterpret_cast<uint8_t*>(znode), size)) continue;
-        uint8_t* block = heap_.allocate(size);
-        memcpy(block, znode, size);
-        release_block(znode);
-        znodes_.edit(packing_) = reinterpret_cast<Znode*>(block);
+        if (heap_.misplaced(reinterpret_cast<const uint8_t*>(znode), block_size(*znode)))
+            move_block(packing_);
     }
     for (ZnodeId id = packing_ + 1; id <= packing_ + looks && id < places_.end(); ++id)
         prefetch(znodes_[id]);
@@ -386,7 +408,7 @@ void Tree::set_data(const PathKey& key, ZnodeId id, Bytes data, int64_t zxid,
 void Tree::set_version(const PathKey& key, ZnodeId id, int32_t version) {
     ASSERT(!undoing_);
     digest_ -= stat_term(key.hash, id);
-    znodes_[id]->version = version;
+    edit(id).version = version;
     digest_ += stat_term(key.hash, id);
 }
 
@@ -401,7 +423,7 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
     size_t before = block_size(*znode);
     size_t after = before - bytes_of(znode->data_size) + data.size();
     bool fits = before == after || Heap::same_class(before, after);
-    if (fits && !undoing_ && !heap_.frozen(reinterpret_cast<uint8_t*>(znode), before)) {
+    if (fits && !undoing_ && !is_frozen(*znode)) {
         if (!data.empty()) memcpy(name_of(znode) + name_size_of(*znode), data.data(), data.size());
         znode->data_size = size_of(data);
     } else {
@@ -413,8 +435,8 @@ void Tree::replace_data(const PathKey& key, ZnodeId id, Bytes data) {
 
 void Tree::set_acl(const PathKey& key, ZnodeId id, AclId acl) {
     ASSERT(!undoing_);
-    Znode& znode = *znodes_[id];
     drop_terms(key.hash, id);
+    Znode& znode = edit(id);
     acls_.drop_user(znode.acl);
     znode.acl = acl;
     Extra& more = need_extra(id);
@@ -473,30 +495,24 @@ void Tree::take_back(const Undo& undo) {
         data_bytes_ += undo.path_size + bytes_of(znode.data_size);
         if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
         break;
-    case Undo::Kind::data:
+    case Undo::Kind::data: {
         data_bytes_ += bytes_of(undo.before->data_size);
         data_bytes_ -= bytes_of(znode.data_size);
-        undo.before->extra = znode.extra;  // if it has got one since
+        uint32_t extra = znode.extra;  // if it has got one since
         release_block(&znode);
         znodes_.edit(undo.id) = undo.before;
+        if (undo.before->extra != extra) edit(undo.id).extra = extra;
         break;
+    }
     }
 }
 
-void Tree::whole_ranges(std::vector<PageRange>& out) const {
-    places_.whole_ranges(out);
-    znodes_.whole_ranges(places_.end(), out);
-    extras_.whole_ranges(out);
-    index_.whole_ranges(out);
-    heap_.whole_ranges(out);
-}
-
 Tree::Sizes Tree::sizes() const {
-    return {.znodes = uint64_t{places_.end()} * (sizeof(Place) + sizeof(Znode*)) +
+    return {.znodes = uint64_t{places_.end()} * sizeof(Place) + znodes_.size() +
                       uint64_t{extras_.end()} * sizeof(Extra),
             .index = index_.bytes(),
-            .blocks = heap_.used_bytes(),
-            .idle = heap_.idle_bytes()};
+            .blocks = heap_.used_bytes() - znodes_.size(),
+            .idle = heap_.idle_bytes() + heap_.held_bytes()};
 }
 
 ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
@@ -583,24 +599,22 @@ bool Tree::place_rest() {
 void Tree::map_ahead(std::vector<PageRange>& fresh) {
     constexpr uint32_t many = 500'000;
     if (expected_ < many) return;
-    if (fresh_index_) index_.whole_ranges(fresh);
+    if (fresh_index_) fresh.push_back(index_.range());
     fresh_index_ = false;
     places_.map_ahead(expected_ + 1, fresh);
-    znodes_.map_ahead(places_.end(), expected_ + 1, fresh);
     heap_.map_ahead(Heap::ahead_max, fresh);
 }
 
+// All groups of pointers move behind a fork, if the child lives long enough.
 void Tree::map_for_fork(std::vector<PageRange>& fresh) {
-    if (!large()) return;
-    if (!znodes_.moving()) znodes_.spare(fresh);
-    heap_.map_ahead(heap_.ahead_for_fork(), fresh);
+    if (large()) heap_.map_ahead(heap_.ahead_for_fork() + znodes_.size(), fresh);
 }
 
 void Tree::keep_ahead(std::vector<PageRange>& fresh) {
-    constexpr int idle_moves = 16;
+    constexpr int idle_steps = 32;
     heap_.keep_ahead(large(), fresh);
     heap_.drop_some_ahead();
-    for (int i = 0; i < idle_moves; ++i) znodes_.move_some();
+    for (int i = 0; i < idle_steps; ++i) heap_.settle_some();
 }
 
 ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {

@@ -17,9 +17,9 @@
 // same on every node.
 //
 // All that a set changes is in the block, and the block may be replaced by another one: then it is
-// the pointer alone that is written to. That is what makes sets cheap while a forked child reads
-// the tree (`freeze`), and each page that both have is copied: pointers have a second side then
-// (twin_column.h), and new blocks chunks of their own (heap.h).
+// the pointer alone that is written to. Blocks and pointers are memory that a forked child has in
+// common with us (heap.h, heap_column.h): while it reads the tree, between `freeze` and `thaw`,
+// what it looks at stays as it is. Places, extras and lists of children it has a copy of.
 //
 // The digest is the sum, modulo 2^64, of two terms a znode: one over its stat, one over its data
 // and access list, both keyed by its path. It does not depend on the layout.
@@ -34,9 +34,9 @@
 
 #include "base/bytes.h"
 #include "base/heap.h"
+#include "base/heap_column.h"
 #include "base/prefetch.h"
 #include "base/slab.h"
-#include "base/twin_column.h"
 #include "state/acl.h"
 #include "state/index.h"
 #include "wire/records.h"
@@ -201,24 +201,16 @@ public:
     // latter ten times a second; it also gives back what is not needed any more.
     void map_for_fork(std::vector<PageRange>& fresh);
     void keep_ahead(std::vector<PageRange>& fresh);
-    // It is still busy with what the last one left.
-    bool moving() const { return large() && znodes_.moving(); }
-    // While a child writes this tree down: what is set goes to memory that the child does not
-    // share, where that spares a page's copy. See heap.h.
+    // While a child writes this tree down. See heap.h.
     void freeze() {
         heap_.freeze();
-        znodes_.freeze();
         index_.keep_from_child();
     }
-    void thaw() {
-        heap_.thaw();
-        znodes_.thaw();
-    }
+    void thaw() { heap_.thaw(); }
+    bool frozen() const { return heap_.frozen(); }
 
     // Is it worth to prepare for a fork? A small one is copied before a thread would be there.
     bool large() const { return heap_.used_bytes() >= 64 * 1024 * 1024; }
-    // What may lie in huge pages, which make a fork quick.
-    void whole_ranges(std::vector<PageRange>& out) const;
 
     void begin_undo();
     void commit_undo();
@@ -232,7 +224,7 @@ public:
         uint64_t znodes;  // pointers, places and extras, free ones too
         uint64_t index;
         uint64_t blocks;  // all else of them, rounded up
-        uint64_t idle;    // between the blocks
+        uint64_t idle;    // between the blocks, or held back for a child
     };
     Sizes sizes() const;
     uint32_t extra_count() const { return extras_.count(); }
@@ -295,6 +287,9 @@ private:
 
     const Extra& extra(ZnodeId id) const;
     Extra& need_extra(ZnodeId id);
+    Znode& edit(ZnodeId id);
+    Znode& move_block(ZnodeId id);
+    bool is_frozen(const Znode& znode) const;
     uint64_t stat_term(uint64_t hash, ZnodeId id) const;
     uint64_t data_term(uint64_t hash, ZnodeId id) const;
     uint64_t acl_term(uint64_t hash, ZnodeId id) const;
@@ -314,10 +309,10 @@ private:
     uint64_t seed_;
     AclTable& acls_;
     Slab<Place> places_;
-    TwinColumn<Znode*> znodes_;  // of free numbers nullptr
     Slab<Extra> extras_;
     Index index_;
-    Heap heap_;  // of the blocks
+    Heap heap_;  // of the blocks, and of the pointers to them
+    HeapColumn<Znode*> znodes_{heap_};  // of free numbers nullptr
     ZnodeId packing_ = 0;  // the last one that `pack_some` looked at
     uint64_t data_bytes_ = 0;
     uint32_t apart_ = 1;  // the first that `take_apart` did not free

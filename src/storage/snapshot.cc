@@ -292,7 +292,7 @@ Result<Position> load_snapshot(Io& io, const std::string& path, uint64_t ensembl
             return good.error();
         offset += *got;
         state.tree.map_ahead(fresh);
-        if (!fresh.empty() && !parser.done()) io.work_on_pages(PageWork::populate, fresh);
+        if (!fresh.empty() && !parser.done()) io.work_on_pages(PageWork::in_haste, fresh);
     }
     if (!parser.done()) return damage(path, *size, "the file ends too early");
     return parser.header()->last;

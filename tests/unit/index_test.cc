@@ -4,8 +4,6 @@
 
 #include <doctest/doctest.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <iostream>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "child.h"
 
 using namespace zk;
 
@@ -165,16 +164,10 @@ TEST_CASE("a table of a million is never less than a quarter empty, nor more tha
 TEST_CASE("a child that is forked later does not have a large table") {
     Index index;
     for (uint32_t i = 1; i <= 1'200'000; ++i) index.insert(hash_of(i), i);
-    std::vector<PageRange> arrays;
-    index.whole_ranges(arrays);
-    REQUIRE(arrays.size() == 1);
     index.keep_from_child();
-    pid_t child = fork();
-    if (child == 0) {
+    LateChild child([&] {
         unsigned char there = 0;
-        _exit(mincore(arrays[0].begin, 1, &there) == -1 ? 0 : 1);
-    }
-    int status = 1;
-    waitpid(child, &status, 0);
-    CHECK(status == 0);
+        return mincore(index.range().begin, 1, &there) == -1;
+    });
+    CHECK(child.good());
 }

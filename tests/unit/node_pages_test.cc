@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "child.h"
 #include "one_node.h"
 
 using namespace zk;
@@ -21,9 +22,6 @@ struct PagesServer final : Server {
     std::vector<Work> work;
     bool stuck = false;
     bool busy = false;
-    bool generous = false;
-    size_t given = 0;  // huge pages
-    size_t refused = 0;
 
     void work_on_pages(PageWork kind, std::vector<PageRange>& ranges) override {
         if (busy || ranges.empty()) return;
@@ -32,12 +30,6 @@ struct PagesServer final : Server {
         busy = stuck;
     }
     bool pages_busy() override { return busy; }
-    void* take_huge_page() override {
-        void* page = generous ? find_huge_page() : nullptr;
-        given += page != nullptr;
-        refused += generous && page == nullptr;
-        return page;
-    }
 
     // Makes znodes until a snapshot is taken. How many?
     size_t fill(size_t bytes) {
@@ -57,36 +49,83 @@ struct PagesServer final : Server {
     }
 };
 
+// Its child writes down what it sees when it is told to.
+struct LateServer final : Server {
+    std::unique_ptr<LateChild> child;
+    std::string path;
+    FILE* written = tmpfile();
+
+    ~LateServer() override { fclose(written); }
+    Result<void> fork_snapshot(const std::string& to, WriteSnapshot write,
+                               const void* job) override {
+        path = to;
+        child = std::make_unique<LateChild>([this, write, job] {
+            auto put = [](void* file, Bytes part) {
+                return fwrite(part.data(), 1, part.size(), static_cast<FILE*>(file)) == part.size();
+            };
+            return write(job, {.context = written, .write = put}) && fflush(written) == 0;
+        });
+        return {};
+    }
+    Err set(const std::string& at, size_t size) {
+        std::string data(size, 'y');
+        Buffer frame;
+        frame.i32(++xid);
+        frame.i32(static_cast<int32_t>(Op::set_data));
+        encode(frame, SetDataRequest{.path = at, .data = as_bytes(data), .version = -1});
+        ask(frame);
+        return answer();
+    }
+    std::unique_ptr<State> child_ends() {
+        REQUIRE(child->good());
+        rewind(written);
+        std::vector<uint8_t>& bytes = files[path];
+        for (int byte = fgetc(written); byte != EOF; byte = fgetc(written))
+            bytes.push_back(static_cast<uint8_t>(byte));
+        Result<std::optional<StateRecord>> record = load_record(*this, "d");
+        REQUIRE(record.has_value());
+        auto seen = std::make_unique<State>((*record)->seed);
+        Result<Position> loaded = load_snapshot(*this, path, (*record)->ensemble, *seen);
+        REQUIRE_MESSAGE(loaded.has_value(), (loaded ? "" : loaded.error().text));
+        node->on_snapshot({});
+        return seen;
+    }
+};
+
 }  // namespace
 
-TEST_CASE("a large tree's pages are made ready before a fork, and freed of its traces after it") {
+TEST_CASE("a large tree's pages are made ready before a fork, at leisure") {
     PagesServer server;
-    server.fill(8'000);
-    REQUIRE(server.count(PageWork::enlarge) > 1);
-    REQUIRE(server.count(PageWork::unshare) == 1);
-    CHECK(server.work.back().kind == PageWork::unshare);
-    // The pointers' other side, and chunks for what is written behind the fork.
-    const auto& before = server.work[server.work.size() - 2];
-    CHECK(before.kind == PageWork::enlarge);
-    REQUIRE(before.ranges.size() > 0);
-    CHECK(before.ranges[0].bytes < (1u << 20));
+    size_t made = server.fill(8'000);
+    REQUIRE(server.count(PageWork::at_leisure) > 1);
+    CHECK(server.count(PageWork::in_haste) == 0);
+    // Those of the last chunks are for the pointers, which will move, and for what is written.
+    const auto& before = server.work.back();
+    REQUIRE(before.ranges.size() == 1);
+    CHECK(before.ranges[0].bytes > made * 8);
+    CHECK(before.ranges[0].bytes <= (16u << 20));
 }
 
-TEST_CASE("a large tree moves to huge pages while there are any, and is what it was") {
-    PagesServer server;
-    server.generous = true;
-    size_t made = server.fill(8'000);
-    if (server.given == 0 || server.refused > 0) {
-        MESSAGE("a kernel without as many huge pages, or one before 6.7");
-        return;
+TEST_CASE("a snapshot is of the moment of its fork, however late the child writes it") {
+    LateServer server;
+    server.config.snapshot_entries = 50;
+    server.start();
+    server.connect();
+    size_t made = 0;
+    while (server.child == nullptr)
+        REQUIRE(server.create("/n" + std::to_string(made++), 100) == Err::ok);
+    for (size_t i = 0; i < made; ++i) {
+        REQUIRE(server.set("/n" + std::to_string(i), 50) == Err::ok);
+        if (i % 3 == 0) REQUIRE(server.remove("/n" + std::to_string(i)) == Err::ok);
+        REQUIRE(server.create("/late" + std::to_string(i), 100) == Err::ok);
     }
-    server.turns(200);  // all of it, and nothing twice
-    size_t all = server.given;
-    CHECK(all > 30);
-    CHECK(all < 80);
-    server.turns(200);
-    CHECK(server.given == all);
-    for (size_t i = 0; i < made; ++i) REQUIRE(server.remove("/n" + std::to_string(i)) == Err::ok);
+    std::unique_ptr<State> seen = server.child_ends();
+    for (size_t i = 0; i < made; ++i) {
+        ZnodeId id = seen->tree.find("/n" + std::to_string(i));
+        REQUIRE(id != 0);
+        CHECK(seen->tree.data(id).size() == 100);
+        CHECK(seen->tree.find("/late" + std::to_string(i)) == 0);
+    }
 }
 
 TEST_CASE("a fork waits for its pages, and not for ever") {
@@ -94,7 +133,7 @@ TEST_CASE("a fork waits for its pages, and not for ever") {
     PagesServer server;
     server.stuck = true;
     size_t late = server.fill(8'000);
-    CHECK(server.count(PageWork::enlarge) == 1);
+    CHECK(server.count(PageWork::at_leisure) == 1);
     // Each create takes 0.2 s here.
     CHECK(late >= ready + 8);
     CHECK(late <= ready + 12);
@@ -105,5 +144,5 @@ TEST_CASE("a small tree is forked at once") {
     server.stuck = true;
     server.fill(100'000);  // of which the heap has nothing
     CHECK(server.work.size() <= 1);
-    CHECK(server.count(PageWork::enlarge) == 0);
+    CHECK(server.count(PageWork::at_leisure) == 0);
 }
