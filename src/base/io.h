@@ -127,6 +127,11 @@ public:
     // after it, and the number may be used again. A paused client is not read.
     virtual size_t send(ClientId client, Buffer& bytes) = 0;
     virtual void close(ClientId client) = 0;
+    // Both, of one who is done: whatever he says behind this need not be taken in.
+    virtual void send_and_close(ClientId client, Buffer& bytes) {
+        if (!bytes.empty()) send(client, bytes);
+        close(client);
+    }
     virtual void pause(ClientId client, bool paused) = 0;
 
     // Peers. A link is used as a client is: send, close exactly once, pause, and the same events.

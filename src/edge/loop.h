@@ -60,6 +60,9 @@ public:
     Vitals vitals() override;
     size_t send(ClientId client, Buffer& bytes) override { return network_.send(client, bytes); }
     void close(ClientId client) override { network_.close(client); }
+    void send_and_close(ClientId client, Buffer& bytes) override {
+        network_.send_and_close(client, bytes);
+    }
     void pause(ClientId client, bool paused) override { network_.pause(client, paused); }
     LinkId dial(const std::string& host, uint16_t port) override {
         return network_.dial(host, port);

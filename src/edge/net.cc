@@ -2,6 +2,7 @@
 
 #include "edge/net.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -234,6 +235,26 @@ void Network::close(ClientId id) {
     }
     if (connection.broken || !connection.unsent) return flushed(connection);
     leave(connection, Connection::Stage::flushing);
+}
+
+// The last bytes and the end of the connection are one packet then.
+void Network::send_and_close(ClientId id, Buffer& bytes) {
+    Connection& connection = at(id);
+    int file = file_of(connection);
+    int unread = 0;
+    bool quiet = !connection.unsent && !connection.broken && !bytes.empty() &&
+                 ioctl(file, FIONREAD, &unread) == 0 && unread == 0;
+    if (quiet) {
+        ssize_t sent = ::send(file, bytes.data(), bytes.size(), MSG_MORE | MSG_NOSIGNAL);
+        if (sent > 0) bytes.consume(static_cast<size_t>(sent));
+        if (bytes.empty()) {
+            connections_[id] = nullptr;
+            freed_ids_.push_back(id);
+            return end(connection);
+        }
+    }
+    if (!bytes.empty()) send(id, bytes);
+    close(id);
 }
 
 // All that the node said is in the kernel's hands. The other side may be sending still, and may

@@ -25,7 +25,8 @@
 //                     and a reset may destroy the reply before it is read
 //         closing     in libuv's hands; the memory goes in the close callback
 //
-//     The first two together take `close_us_max` at most, then the socket is closed as it is.
+//     The first two together take `close_us_max` at most, then the socket is closed as it is. Who is
+//     done (send_and_close) does not linger, unless he has said more already.
 //
 // So the node calls close() exactly once for each number it was given, and hears nothing after
 // that.
@@ -134,6 +135,7 @@ public:
     // As in Io.
     size_t send(ClientId id, Buffer& bytes);
     void close(ClientId id);
+    void send_and_close(ClientId id, Buffer& bytes);
     void pause(ClientId id, bool paused);
     LinkId dial(const std::string& host, uint16_t port);
 

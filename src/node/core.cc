@@ -14,7 +14,7 @@ constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten tim
 constexpr uint64_t prepare_us_max = 2'000'000;   // before a snapshot
 constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
 constexpr uint32_t forgets_per_turn = 5'000;     // watches of clients that left
-constexpr uint32_t forgets_per_close = 64;       // as long as a close takes
+constexpr uint32_t forgets_per_close = 16;       // as long as a close takes
 constexpr size_t expiries_per_turn = 1'000;
 constexpr size_t reap_looks_per_tick = 2'000;
 constexpr uint32_t looks_max = 4;                // at the sockets, for more of a batch
@@ -492,14 +492,18 @@ void Core::forget_watches() {
     size_t kept = 0;
     for (size_t i = 0; i < gone_.size(); ++i) {
         Client& client = *clients_[gone_[i]];
-        if (!client.out.empty()) io_.send(client.id, client.out);
+        bool done = client.stage == Stage::leaving;  // and says nothing more
+        if (!client.out.empty() && !done) io_.send(client.id, client.out);
         if (budget == 0 || !state_->watches.forget(client.id, budget)) {
             budget = 0;
             gone_[kept++] = gone_[i];
             continue;
         }
         budget -= std::min(budget, forgets_per_close);
-        io_.close(client.id);
+        if (done)
+            io_.send_and_close(client.id, client.out);
+        else
+            io_.close(client.id);
         clients_[gone_[i]].reset();
     }
     gone_.resize(kept);

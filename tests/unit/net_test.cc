@@ -13,6 +13,7 @@
 
 #include "edge/loop.h"
 #include "node/node.h"
+#include "wire/records.h"
 
 using namespace zk;
 
@@ -100,6 +101,31 @@ TEST_CASE("who is done sending still gets the answer") {
     peer.say("ruok");
     peer.done();
     CHECK(peer.hear() == "imok");
+}
+
+TEST_CASE("who ends his session has the reply and the end, whatever he says besides") {
+    Server server;
+    auto frame = [](Buffer body) {
+        Buffer bytes;
+        bytes.u32(static_cast<uint32_t>(body.size()));
+        bytes.append(body.bytes());
+        return std::string(as_text(bytes.bytes()));
+    };
+    Buffer hello;
+    uint8_t password[password_size] = {};
+    encode(hello, ConnectRequest{.timeout_ms = 30'000, .password = password});
+    Buffer bye;
+    bye.i32(1);
+    bye.i32(static_cast<int32_t>(Op::close_session));
+    std::string both = frame(std::move(hello)) + frame(std::move(bye));
+    for (size_t more : {0u, 1u, 20'000u}) {
+        CAPTURE(more);
+        Peer peer(server);
+        peer.say(both + std::string(more, '\n'));
+        std::string heard = peer.hear();
+        CHECK(heard.size() == 4 + 37 + 4 + 16);
+        CHECK(!heard.ends_with("reset"));
+    }
 }
 
 TEST_CASE("bytes behind the last word do not destroy the answer") {
