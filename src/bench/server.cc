@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <sstream>
 #include <string>
 
 namespace zk {
@@ -34,16 +35,15 @@ bool is_loopback(const std::string& host) {
 // Inodes of the sockets that listen on `port`, from /proc/net/tcp: the second column is
 // address:port, the fourth the state (0A: listening), the tenth the inode.
 void add_listeners(const char* table, uint16_t port, std::vector<std::string>& sockets) {
-    std::string text = read_file(table);
-    const char* line = text.c_str();
-    while ((line = strchr(line, '\n')) != nullptr) {
-        ++line;
+    // Line by line: sscanf looks for the end of what it is given, which may be megabytes.
+    std::istringstream lines(read_file(table));
+    for (std::string line; std::getline(lines, line);) {
         unsigned local_port = 0;
         unsigned state = 0;
         unsigned long inode = 0;
-        int found =
-            sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
-                   &local_port, &state, &inode);
+        int found = sscanf(line.c_str(),
+                           " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
+                           &local_port, &state, &inode);
         if (found == 3 && local_port == port && state == 0x0a)
             sockets.push_back("socket:[" + std::to_string(inode) + "]");
     }
