@@ -51,10 +51,8 @@ uint32_t Heap::class_of(size_t size) {
     return 16 + (bits - 7) * 8 + part;
 }
 
-Heap::Span* Heap::span_of(const void* at) {
-    auto address = reinterpret_cast<uintptr_t>(at);
-    auto* chunk = *reinterpret_cast<Chunk**>(address & ~(chunk_bytes - 1));
-    return &chunk->spans[(address & (chunk_bytes - 1)) / span_bytes];
+Heap::Span* Heap::span_of(const uint8_t* at) {
+    return &(*head_of(at))->spans[reinterpret_cast<uintptr_t>(at) % chunk_bytes / span_bytes];
 }
 
 size_t Heap::place_of(const Span* span) {
@@ -118,8 +116,8 @@ uint8_t* Heap::allocate(size_t size) {
 uint32_t Heap::take_block(Span* span) {
     bool frozen = in_age(span);
     auto open = [&] {
-        uint64_t free = span->free[span->first];
-        return frozen ? free & span->young[span->first] : free;
+        const Bits& word = span->bits[span->first];
+        return frozen ? word.free & word.young : word.free;
     };
     uint64_t bits = open();
     while (bits == 0) {
@@ -127,7 +125,7 @@ uint32_t Heap::take_block(Span* span) {
         ASSERT(span->first < words);
         bits = open();
     }
-    span->free[span->first] ^= bits & -bits;
+    span->bits[span->first].free ^= bits & -bits;
     return span->first * 64 + static_cast<uint32_t>(std::countr_zero(bits));
 }
 
@@ -142,14 +140,15 @@ void Heap::release(uint8_t* block, size_t size) {
     ASSERT(span->used > 0);
     ASSERT(place < span->room);
     uint64_t bit = 1ull << place % 64;
-    ASSERT((span->free[place / 64] & bit) == 0);
+    Bits& word = span->bits[place / 64];
+    ASSERT((word.free & bit) == 0);
     take_part(span);
     uint32_t bytes = class_sizes[number];
-    span->free[place / 64] |= bit;
+    word.free |= bit;
     --span->used;
     --classes_[number].used_blocks;
     used_ -= bytes;
-    if (in_age(span) && (span->young[place / 64] & bit) == 0) {
+    if (in_age(span) && (word.young & bit) == 0) {
         if (span->held++ == 0) holding_.push_back(span);
         held_ += bytes;
         return;
@@ -189,7 +188,7 @@ void Heap::thaw() {
 // Not of this freeze's age: nothing came or went there since, and what is in use was so before.
 bool Heap::is_young(const uint8_t* block) const {
     auto [span, place] = spot_of(block);
-    return in_age(span) && (span->young[place / 64] >> place % 64 & 1) != 0;
+    return in_age(span) && (span->bits[place / 64].young >> place % 64 & 1) != 0;
 }
 
 // Before a block of it comes or goes.
@@ -198,7 +197,7 @@ void Heap::take_part(Span* span) {
     if (span->held > 0) settle(span);
     if (!freezing_) return;
     span->age = age_;
-    std::copy_n(span->free, words, span->young);
+    for (Bits& word : span->bits) word.young = word.free;
 }
 
 // Requires: no child looks at what it held back.
@@ -265,9 +264,9 @@ Heap::Span* Heap::take_span(uint32_t number) {
     *span = {.chunk = chunk, .prev = nullptr, .next = nullptr, .age = 0,
              .weight = (fills * weight_unit + blocks - 1) / blocks,
              .class_of = static_cast<uint16_t>(number), .room = static_cast<uint16_t>(blocks),
-             .used = 0, .held = 0, .first = 0, .fill = fills, .free = {}, .young = {}};
+             .used = 0, .held = 0, .first = 0, .fill = fills, .bits = {}};
     for (uint32_t word = 0; word < (blocks + 63) / 64; ++word)
-        span->free[word] = ~0ull >> (word < blocks / 64 ? 0 : 64 - blocks % 64);
+        span->bits[word].free = ~0ull >> (word < blocks / 64 ? 0 : 64 - blocks % 64);
     file(span);
     classes_[number].free_blocks += blocks;
     idle_ += uint64_t{blocks} * bytes;

@@ -155,6 +155,30 @@ void Tree::Ahead::fetch() {
     }
     for (size_t i = 0; i < count_; ++i)
         if (found[i] != 0) tree_.prefetch_znode(found[i]);
+    if (tree_.large()) fetch_parents({found, count_});
+    if (tree_.frozen()) fetch_notes({found, count_});
+}
+
+// Whose names are compared, too. Of a small tree they are near.
+void Tree::Ahead::fetch_parents(std::span<const ZnodeId> found) {
+    for (ZnodeId id : found)
+        if (id != 0) tree_.prefetch_pointer(tree_.parent(id));
+    for (ZnodeId id : found)
+        if (id != 0 && id != root) tree_.prefetch_name(tree_.parent(id));
+}
+
+void Tree::Ahead::fetch_notes(std::span<const ZnodeId> found) {
+    for (ZnodeId id : found) {
+        if (id == 0) continue;
+        tree_.znodes_.prefetch_head(id);
+        Heap::prefetch_head(reinterpret_cast<const uint8_t*>(tree_.znodes_[id]));
+    }
+    for (ZnodeId id : found) {
+        if (id == 0) continue;
+        tree_.znodes_.prefetch_notes(id);
+        const Znode* znode = tree_.znodes_[id];
+        Heap::prefetch_notes(reinterpret_cast<const uint8_t*>(znode), block_size(*znode));
+    }
 }
 
 Stat Tree::stat(ZnodeId id) const {

@@ -136,6 +136,9 @@ public:
         PathKey key(size_t i) const { return i < count_ ? keys_[i] : PathKey(); }
 
     private:
+        void fetch_parents(std::span<const ZnodeId> found);
+        void fetch_notes(std::span<const ZnodeId> found);
+
         const Tree& tree_;
         size_t count_ = 0;
         PathKey keys_[most];
@@ -204,6 +207,7 @@ public:
     // While a child writes this tree down. See heap.h.
     void freeze() {
         heap_.freeze();
+        znodes_.freeze();
         index_.keep_from_child();
     }
     void thaw() { heap_.thaw(); }
