@@ -215,7 +215,7 @@ Result<void> Network::listen(const NetworkEvents& events) {
     for (Listener* listener : listeners_) {
         int backlog = listener->port.backlog > 0 ? listener->port.backlog : SOMAXCONN;
         if (::listen(listener->file, backlog) != 0) return cannot_listen(listener->port, errno);
-        // Who is accepted has his first frame acknowledged by its reply, not by a packet of its own.
+        // Who is accepted has his first frame acknowledged by its reply, not by its own packet.
         set_option(listener->file, IPPROTO_TCP, TCP_QUICKACK, 0);
         uv_poll_start(&listener->poll, UV_READABLE, on_connections);
     }

@@ -25,8 +25,8 @@
 //                     and a reset may destroy the reply before it is read
 //         closing     in libuv's hands; the memory goes in the close callback
 //
-//     The first two together take `close_us_max` at most, then the socket is closed as it is. Who is
-//     done (send_and_close) does not linger, unless he has said more already.
+//     The first two together take `close_us_max` at most, then the socket is closed as it is. Who
+//     is done (send_and_close) does not linger, unless he has said more already.
 //
 // So the node calls close() exactly once for each number it was given, and hears nothing after
 // that.

@@ -41,6 +41,7 @@ TEST_CASE("records are what was written last, and to each child what they were")
     };
     for (int round = 0; round < 30; ++round) {
         heap.freeze();
+        column.freeze();
         LateChild child(same);
         for (uint64_t step = 0; step < 5'000; ++step) {
             uint64_t what = chance() % 1000;
@@ -72,6 +73,7 @@ TEST_CASE("what a freeze has seen moves once, with those beside it, and nothing 
     column.edit(together) = 5;
     CHECK(&column[together] == before);
     heap.freeze();
+    column.freeze();
     column.edit(together + 1) = 7;
     const uint64_t* moved = &column[together];
     CHECK(moved != before);
