@@ -271,7 +271,10 @@ class Trial:
     # -- the trial ----------------------------------------------------------------------------------
 
     async def line_of(self, length):
+        until = time.monotonic() + 60
         while len((await self.zk("ls", "/line"))[1].split()) < length:
+            if time.monotonic() > until:
+                raise TimeoutError(f"no line of {length} within a minute")
             await asyncio.sleep(0.05)
 
     async def calm_phase(self):
