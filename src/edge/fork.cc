@@ -48,8 +48,7 @@ bool failed(ChildFile& out, const char* what) {
 }
 
 // Past the page cache a snapshot costs no memory but the buffer. In it each of its pages is a new
-// one, and the loop, which needs a new page for each that it writes to behind the fork, waits for
-// the same supply.
+// one, and the loop, which needs new pages behind the fork, too, waits for the same supply.
 bool open_file(ChildFile& out, const char* path) {
     constexpr int flags = O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC;
     out.file = open(path, flags | O_DIRECT, 0640);

@@ -6,8 +6,8 @@
 // page cache, 250 MB a second at most. What went wrong it leaves in a page of memory that both
 // share; of a child that was killed, nothing stays.
 //
-// While it lives, each page that the parent writes to is copied. `copied_bytes` says how much
-// memory only the child had in the end: what was copied, and what the parent gave back.
+// While it lives, each private page that one of both writes to is copied (base/pages.h).
+// `copied_bytes` says how much memory only the child had in the end: what was copied.
 
 #pragma once
 
