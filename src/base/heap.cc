@@ -210,13 +210,16 @@ void Heap::settle(Span* span) {
     file(span);
 }
 
+// Of those that have settled since, or hold back for another child by now, it passes by some.
 void Heap::settle_some() {
-    if (settling_.empty()) return;
-    Span* span = settling_.back();
-    settling_.pop_back();
-    if (span->held == 0 || in_age(span)) return;
-    settle(span);
-    if (span->used == 0) drop_span(span);
+    for (uint32_t looks = 0; looks < 16 && !settling_.empty(); ++looks) {
+        Span* span = settling_.back();
+        settling_.pop_back();
+        if (span->held == 0 || in_age(span)) continue;
+        settle(span);
+        if (span->used == 0) drop_span(span);
+        return;
+    }
 }
 
 // Into the list of its fill, if it is not there.
@@ -360,15 +363,16 @@ void Heap::keep_ahead(bool wanted, std::vector<PageRange>& fresh) {
         idle_calls_ = std::min(idle_calls_ + 1, idle_calls_max);
 }
 
-void Heap::drop_ahead() {
-    for (void* chunk : ahead_) release_part(chunk);
-    ahead_.clear();
+bool Heap::drop_ahead(size_t most) {
+    for (; most > 0 && !ahead_.empty(); --most) {
+        release_part(ahead_.back());
+        ahead_.pop_back();
+    }
+    return ahead_.empty();
 }
 
 void Heap::drop_some_ahead() {
-    if (idle_calls_ < idle_calls_max || ahead_.empty()) return;
-    release_part(ahead_.back());
-    ahead_.pop_back();
+    if (idle_calls_ >= idle_calls_max) drop_ahead(1);
 }
 
 void Heap::link(Chunk* chunk) {

@@ -58,10 +58,8 @@ public:
     // May a block of one size hold as many bytes as the other without another place?
     static bool same_class(size_t one, size_t other);
 
-    // Is so much idle that packing pays? Never while frozen, nor before all is settled.
-    bool scattered() const {
-        return idle_ > slack + used_ / 48 && !freezing_ && settling_.empty();
-    }
+    // Is so much idle that packing pays? Never while frozen.
+    bool scattered() const { return idle_ > slack + used_ / 48 && !freezing_; }
     // How much, from 1 to 16.
     uint32_t disorder() const {
         return static_cast<uint32_t>(std::clamp<uint64_t>(idle_ * 32 / (used_ + 1), 1, 16));
@@ -92,7 +90,8 @@ public:
     // Has half so many bytes of chunks, or more, mapped before they are needed, and adds what is
     // new of them. They count nowhere yet.
     void map_ahead(size_t bytes, std::vector<PageRange>& fresh);
-    void drop_ahead();
+    // Some of these go again. True: none are left.
+    bool drop_ahead(size_t most = SIZE_MAX);
     // The same for what it took of late, and always behind a freeze. To be called ten times a
     // second. What is not needed for some seconds goes again, a chunk with each `drop_some_ahead`.
     void keep_ahead(bool wanted, std::vector<PageRange>& fresh);
@@ -107,6 +106,7 @@ public:
     }
     uint64_t idle_bytes() const { return idle_; }  // of spans that have at least one block
     uint64_t held_bytes() const { return held_; }  // of blocks that are held back
+    uint32_t span_count() const { return used_spans_; }
 
 private:
     static constexpr size_t slack = 1024 * 1024;

@@ -70,7 +70,7 @@ public:
             heap_.release(block_of(groups_[dropped_]), bytes);
     }
 
-    uint64_t size() const { return groups_.size() * bytes; }  // in bytes
+    uint64_t size() const { return (groups_.size() - dropped_) * bytes; }  // in bytes
 
 private:
     static constexpr uint32_t together = 64;

@@ -136,7 +136,9 @@ int Link::start(const sockaddr* address) {
     failed = uv_tcp_connect(&connect_, &tcp_, address, on_connected);
     if (failed != 0) return failed;
     // From here on: the loop watches the socket for both with one call to the kernel.
-    return uv_read_start(reinterpret_cast<uv_stream_t*>(&tcp_), on_alloc, on_read);
+    failed = uv_read_start(reinterpret_cast<uv_stream_t*>(&tcp_), on_alloc, on_read);
+    ASSERT(failed == 0);
+    return 0;
 }
 
 std::string Link::cannot_connect(int status) const {

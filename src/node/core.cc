@@ -11,6 +11,7 @@ namespace zk {
 namespace {
 
 constexpr uint64_t tick_us = 100'000;            // clocks are looked at ten times a second
+constexpr uint32_t settles_per_turn = 64;        // before a snapshot
 constexpr uint64_t prepare_us_max = 2'000'000;   // before a snapshot
 constexpr uint64_t stall_us = 2 * tick_us;       // more than this between turns is a stall
 constexpr uint32_t forgets_per_turn = 5'000;     // watches of clients that left
@@ -496,6 +497,7 @@ void Core::forget_watches() {
         if (!client.out.empty() && !done) io_.send(client.id, client.out);
         if (budget == 0 || !state_->watches.forget(client.id, budget)) {
             budget = 0;
+            if (!client.out.empty()) io_.send(client.id, client.out);
             gone_[kept++] = gone_[i];
             continue;
         }
@@ -606,7 +608,8 @@ bool Core::memory_prepared() {
         state_->tree.map_for_fork(to_populate_);
     }
     if (!to_populate_.empty()) io_.work_on_pages(PageWork::at_leisure, to_populate_);
-    bool waits = !to_populate_.empty() || io_.pages_busy();
+    bool settled = state_->tree.settle(settles_per_turn);
+    bool waits = !settled || !to_populate_.empty() || io_.pages_busy();
     if (waits && now_us_ < prepare_until_us_) return false;
     prepare_until_us_ = 0;
     return true;
@@ -637,6 +640,7 @@ void Core::take_snapshot_if_due() {
 void Core::snapshot_done(const Result<void>& result) {
     snapshot_running_ = false;
     state_->tree.thaw();
+    for (auto& old : old_states_) old->tree.thaw();
     snapshot_job_.reset();
     if (!result) {
         ++metrics_.snapshot_errors;

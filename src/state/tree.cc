@@ -41,20 +41,30 @@ Tree::Tree(uint64_t seed, AclTable& acls) : seed_(seed), acls_(acls) {
     add_terms(hash_path(""), id);
 }
 
-Tree::~Tree() { take_apart(places_.end()); }
+Tree::~Tree() {
+    while (!take_apart(places_.end())) continue;
+}
 
+// What takes the most time is to give an empty span back.
 bool Tree::take_apart(uint32_t count) {
+    constexpr uint32_t spans_at_once = 64;
     heap_.thaw();
-    for (uint32_t i = 0; i < count / 64 + 1 && heap_.settling(); ++i) heap_.settle_some();
+    bool settled = settle(spans_at_once);
+    uint32_t spans = heap_.span_count();
     uint32_t end = apart_ + std::min(count, places_.end() - apart_);
-    for (; apart_ < end; ++apart_) {
+    for (; apart_ < end && heap_.span_count() + spans_at_once > spans; ++apart_) {
         Znode* znode = znodes_[apart_];
         if (znode == nullptr) continue;
         if (znode->extra != 0) free(extras_[znode->extra].children);
         release_block(znode);
     }
     znodes_.drop(apart_);
-    return apart_ == places_.end() && !heap_.settling();
+    return apart_ == places_.end() && settled && heap_.drop_ahead(4);
+}
+
+bool Tree::settle(uint32_t most) {
+    for (; most > 0 && heap_.settling(); --most) heap_.settle_some();
+    return !heap_.settling();
 }
 
 uint64_t Tree::hash_path(std::string_view path) const {
@@ -256,6 +266,7 @@ size_t Tree::block_size(const Znode& znode) {
 // `head` but for the sizes.
 Znode* Tree::make_block(const Znode& head, std::string_view name, Bytes data) {
     ASSERT(name.size() < (1u << 30));
+    ++made_;
     uint8_t* block = heap_.allocate(sizeof(Znode) + name.size() + data.size());
     auto* znode = reinterpret_cast<Znode*>(block);
     *znode = head;
@@ -380,8 +391,11 @@ void Tree::remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t 
 void Tree::sweep() {
     for (ZnodeId id : removed_) free_znode(id);
     removed_.clear();
-    if (heap_.scattered()) pack_some();
-    heap_.settle_some();
+    for (uint32_t left = std::max(made_, 1u); left > 0; --left) {
+        if (heap_.scattered()) pack_some();
+        heap_.settle_some();
+    }
+    made_ = 0;
     heap_.drop_some_ahead();
 }
 
@@ -394,7 +408,7 @@ void Tree::release_block(Znode* znode) {
 void Tree::pack_some() {
     uint32_t looks = heap_.disorder();
     for (uint32_t i = 0; i < looks; ++i) {
-        if (++packing_ >= places_.end()) packing_ = 1;
+        if (++packing_ >= places_.end()) packing_ = 0;
         znodes_.pack(packing_);
         const Znode* znode = znodes_[packing_];
         if (znode == nullptr) continue;
@@ -635,10 +649,10 @@ void Tree::map_for_fork(std::vector<PageRange>& fresh) {
 }
 
 void Tree::keep_ahead(std::vector<PageRange>& fresh) {
-    constexpr int idle_steps = 32;
+    constexpr uint32_t idle_steps = 32;
     heap_.keep_ahead(large(), fresh);
     heap_.drop_some_ahead();
-    for (int i = 0; i < idle_steps; ++i) heap_.settle_some();
+    settle(idle_steps);
 }
 
 ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {

@@ -144,7 +144,8 @@ public:
         PathKey keys_[most];
     };
 
-    // Good until its data change, or any changes are swept up.
+    // Good until its data change, or any changes are swept up; behind a freeze until anything of it
+    // changes.
     const Znode& operator[](ZnodeId id) const { return *znodes_[id]; }
     ZnodeId parent(ZnodeId id) const { return places_[id].parent; }  // the root's is 0
     // For Watches alone. Good as long.
@@ -211,6 +212,9 @@ public:
         index_.keep_from_child();
     }
     void thaw() { heap_.thaw(); }
+    // Gives back some of what was held for the last child, a span a step. True: all of it is. Where
+    // it was not before the next freeze, that costs memory alone.
+    bool settle(uint32_t most);
     bool frozen() const { return heap_.frozen(); }
 
     // Is it worth to prepare for a fork? A small one is copied before a thread would be there.
@@ -318,6 +322,7 @@ private:
     Heap heap_;  // of the blocks, and of the pointers to them
     HeapColumn<Znode*> znodes_{heap_};  // of free numbers nullptr
     ZnodeId packing_ = 0;  // the last one that `pack_some` looked at
+    uint32_t made_ = 0;    // blocks since the last sweep
     uint64_t data_bytes_ = 0;
     uint32_t apart_ = 1;  // the first that `take_apart` did not free
     uint64_t digest_ = 0;

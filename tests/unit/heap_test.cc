@@ -208,10 +208,8 @@ TEST_CASE("what a child held back goes to the system, a span with each step") {
     for (auto& block : blocks.all) blocks.set(block);
     CHECK(blocks.heap.held_bytes() == 100'000 * 96);
     CHECK(blocks.heap.idle_bytes() < chunk);
-    CHECK(!blocks.heap.scattered());
     CHECK(there());
     blocks.heap.thaw();
-    CHECK(!blocks.heap.scattered());
     size_t steps = 0;
     for (uint64_t held = blocks.heap.held_bytes(); blocks.heap.settling(); ++steps) {
         blocks.heap.settle_some();
@@ -260,6 +258,65 @@ TEST_CASE("behind a freeze new spans come from chunks mapped ahead; a child has 
         return mincore(page(notes), 1, &there) == -1 && mincore(page(old.back()), 1, &there) == 0;
     });
     CHECK(child.good());
+    // Behind the next freeze they are of the next ones.
+    heap.thaw();
+    heap.map_ahead(8 * chunk, fresh);
+    REQUIRE(fresh.size() == 2);
+    heap.freeze();
+    begin = static_cast<uint8_t*>(fresh[1].begin);
+    bool next = false;
+    for (size_t i = 0; i < 4'000 && !next; ++i) next = heap.allocate(1024) >= begin;
+    CHECK(next);
+}
+
+TEST_CASE("behind a freeze a chunk that was taken goes when it is empty, and another is taken") {
+    Heap heap;
+    uint8_t* old = heap.allocate(100);
+    std::vector<PageRange> fresh;
+    heap.map_ahead(2 * part_bytes, fresh);
+    heap.freeze();
+    for (int round = 0; round < 3; ++round) {
+        uint8_t* block = heap.allocate(8192);
+        memset(block, 1, 8192);
+        heap.release(block, 8192);
+    }
+    CHECK(heap.frozen(old, 100));
+}
+
+TEST_CASE("a few empty spans stay ready, however many went before") {
+    Heap heap;
+    heap.allocate(8192);  // the first span of the first chunk
+    std::vector<uint8_t*> blocks;
+    for (int round = 0; round < 5; ++round) {
+        for (int i = 0; i < 20'000; ++i) blocks.push_back(heap.allocate(4096));
+        for (uint8_t* block : blocks) heap.release(block, 4096);
+        blocks.clear();
+    }
+    uint8_t* last = nullptr;
+    for (int i = 0; i < 1000; ++i) {
+        last = heap.allocate(64);
+        memset(last, 1, 64);
+        heap.release(last, 64);
+    }
+    unsigned char there = 0;
+    auto* page = last - reinterpret_cast<uintptr_t>(last) % 4096;
+    CHECK((mincore(page, 1, &there) == 0 && (there & 1) != 0));
+}
+
+TEST_CASE("what a child held back counts as free once it is settled") {
+    Blocks blocks;
+    for (int i = 0; i < 200'000; ++i) blocks.add(96);
+    blocks.heap.freeze();
+    std::minstd_rand chance(9);
+    for (int i = 0; i < 100'000; ++i) blocks.remove(chance() % blocks.all.size());
+    blocks.heap.thaw();
+    CHECK(!blocks.heap.scattered());
+    while (blocks.heap.settling()) blocks.heap.settle_some();
+    CHECK(blocks.heap.scattered());
+    blocks.pack();
+    CHECK(!blocks.heap.scattered());
+    CHECK(blocks.heap.idle_bytes() < blocks.heap.used_bytes() / 8);
+    for (const auto& block : blocks.all) CHECK(!blocks.heap.misplaced(block.bytes, block.size));
 }
 
 TEST_CASE("as long as it grows chunks are kept ahead, in proportion, and go when it does not") {

@@ -63,6 +63,15 @@ TEST_CASE("what is written behind a fork a child sees in common parts, and nowhe
     release_zeroed(block, part_bytes);
 }
 
+TEST_CASE("a common part that is released takes no memory, though a child has it mapped") {
+    uint8_t* part = allocate_parts(2, true);
+    for (size_t at = 0; at < 2 * part_bytes; at += page) part[at] = 1;
+    LateChild child([=] { return mapped(part) && !resident(part) && resident(part + part_bytes); });
+    release_part(part);
+    CHECK(child.good());
+    release_part(part + part_bytes);
+}
+
 TEST_CASE("what is kept from a child it does not have") {
     auto* block = static_cast<uint8_t*>(allocate_zeroed(part_bytes));
     auto* small = static_cast<uint8_t*>(allocate_zeroed(100));
