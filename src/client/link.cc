@@ -2,10 +2,6 @@
 
 #include "client/link.h"
 
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
-#include <cerrno>
 #include <utility>
 
 namespace zk {
@@ -125,15 +121,8 @@ void Link::on_looked_up(uv_getaddrinfo_t* request, int status, addrinfo* found) 
 
 int Link::start(const sockaddr* address) {
     address_ = numeric(address);
-    int file = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (file < 0) return uv_translate_sys_error(errno);
-    // The first frame acknowledges the handshake, so that no packet need do it alone.
-    constexpr int off = 0;
-    (void)setsockopt(file, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
-    int failed = uv_tcp_open(&tcp_, file);
-    ASSERT(failed == 0);
     uv_tcp_nodelay(&tcp_, 1);
-    failed = uv_tcp_connect(&connect_, &tcp_, address, on_connected);
+    int failed = uv_tcp_connect(&connect_, &tcp_, address, on_connected);
     if (failed != 0) return failed;
     // From here on: the loop watches the socket for both with one call to the kernel.
     failed = uv_read_start(reinterpret_cast<uv_stream_t*>(&tcp_), on_alloc, on_read);
