@@ -50,7 +50,8 @@ include $(libraries)
 endif
 
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror
-common := -std=c++20 -O$(if $(DEBUG),0,2) -g $(warnings) $(sanitize) -Isrc -I$(BUILD)/include \
+# With sanitizers the compiler has most of the work: less of it is asked.
+common := -std=c++20 -O$(if $(DEBUG),0,$(if $(SANITIZE),1,2)) -g$(if $(SANITIZE),1) $(warnings) $(sanitize) -Isrc -I$(BUILD)/include \
           $(if $(MUTATION),-DZKD_MUTATION=$(MUTATION)) $(DEPS_CFLAGS) $(EDIT_CFLAGS) -pthread -MMD -MP
 src_flags := $(common) -fno-exceptions -fno-rtti
 test_flags := $(common) -Itests -Itests/unit
