@@ -2,6 +2,10 @@
 
 #include "client/link.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <utility>
 
 namespace zk {
@@ -121,8 +125,15 @@ void Link::on_looked_up(uv_getaddrinfo_t* request, int status, addrinfo* found) 
 
 int Link::start(const sockaddr* address) {
     address_ = numeric(address);
+    int file = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (file < 0) return uv_translate_sys_error(errno);
+    // The first frame acknowledges the handshake, so that no packet need do it alone.
+    constexpr int off = 0;
+    (void)setsockopt(file, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
+    int failed = uv_tcp_open(&tcp_, file);
+    ASSERT(failed == 0);
     uv_tcp_nodelay(&tcp_, 1);
-    int failed = uv_tcp_connect(&connect_, &tcp_, address, on_connected);
+    failed = uv_tcp_connect(&connect_, &tcp_, address, on_connected);
     if (failed != 0) return failed;
     // From here on: the loop watches the socket for both with one call to the kernel.
     failed = uv_read_start(reinterpret_cast<uv_stream_t*>(&tcp_), on_alloc, on_read);
@@ -164,11 +175,16 @@ void Link::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t*) {
     size_t asked = std::exchange(link->asked_, 0);
     link->in_.truncate(link->in_.size() - asked + got);
     if (link->closed_ || size == 0) return;
-    if (size < 0) {
-        link->fail(size == UV_EOF ? link->address_ + " closed the connection"
-                                  : link->address_ + ": " + uv_strerror(static_cast<int>(size)));
+    // A server that hangs up before it read our first frame resets the connection.
+    if (size == UV_EOF || (size == UV_ECONNRESET && !link->heard_)) {
+        link->fail(link->address_ + " closed the connection");
         return;
     }
+    if (size < 0) {
+        link->fail(link->address_ + ": " + uv_strerror(static_cast<int>(size)));
+        return;
+    }
+    link->heard_ = true;
     if (got == asked && link->read_size_ < read_size_max) link->read_size_ *= 2;
     link->events_.on_bytes(link->events_.context, link->in_);
 }

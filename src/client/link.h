@@ -80,6 +80,7 @@ private:
     bool looking_up_ = false;
     bool writing_ = false;
     bool closed_ = false;
+    bool heard_ = false;  // bytes have come
     Buffer in_;
     Buffer sending_;  // owned by write_ while writing_
     size_t read_size_ = 4096;  // doubles when a read fills it
