@@ -637,10 +637,15 @@ bool Tree::place_rest() {
 void Tree::map_ahead(std::vector<PageRange>& fresh) {
     constexpr uint32_t many = 500'000;
     if (expected_ < many) return;
-    if (fresh_index_) fresh.push_back(index_.range());
-    fresh_index_ = false;
+    tell_index(fresh);
     places_.map_ahead(expected_ + 1, fresh);
     heap_.map_ahead(Heap::ahead_max, fresh);
+}
+
+void Tree::tell_index(std::vector<PageRange>& fresh) {
+    PageRange range = index_.range();
+    if (range.begin != index_told_) fresh.push_back(range);
+    index_told_ = range.begin;
 }
 
 // All groups of pointers move behind a fork, if the child lives long enough.
@@ -653,6 +658,12 @@ void Tree::keep_ahead(std::vector<PageRange>& fresh) {
     heap_.keep_ahead(large(), fresh);
     heap_.drop_some_ahead();
     settle(idle_steps);
+}
+
+void Tree::keep_ahead_of_log(std::vector<PageRange>& fresh) {
+    if (!large()) return;
+    tell_index(fresh);
+    heap_.keep_ahead(true, fresh);
 }
 
 ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {

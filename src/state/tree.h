@@ -205,6 +205,9 @@ public:
     // latter ten times a second; it also gives back what is not needed any more.
     void map_for_fork(std::vector<PageRange>& fresh);
     void keep_ahead(std::vector<PageRange>& fresh);
+    // The same while a log is replayed, every few megabytes of it: all of what the index grows into
+    // is told at once.
+    void keep_ahead_of_log(std::vector<PageRange>& fresh);
     // While a child writes this tree down. See heap.h.
     void freeze() {
         heap_.freeze();
@@ -260,7 +263,6 @@ public:
     void expect(uint32_t count) {
         index_.reserve(count);
         expected_ = count;
-        fresh_index_ = true;
     }
     void map_ahead(std::vector<PageRange>& fresh);
     uint64_t hash_path(std::string_view path) const;
@@ -312,6 +314,7 @@ private:
     void free_znode(ZnodeId id);
     void release_block(Znode* znode);
     void pack_some();
+    void tell_index(std::vector<PageRange>& fresh);
     void take_back(const Undo& undo);
 
     uint64_t seed_;
@@ -338,7 +341,7 @@ private:
     std::vector<Unplaced> unplaced_;  // put back, but not in the index yet
     std::vector<Unplaced> in_order_;
     uint32_t expected_ = 0;  // all in all; 0: no longer
-    bool fresh_index_ = false;
+    const void* index_told_ = nullptr;  // to be populated: the index's memory of then
 };
 
 }  // namespace zk

@@ -15,6 +15,7 @@ namespace zk {
 namespace {
 
 constexpr size_t tail_batch_bytes = 256u << 10;
+constexpr uint64_t page_step = 4u << 20;  // bytes of the log
 
 // A segment as its header tells of it.
 struct Found {
@@ -142,15 +143,16 @@ Result<void> match(const Found& segment, const Position& snapshot, const Positio
 // the tail behind that.
 class Replay {
 public:
-    Replay(Recovered& recovered, uint64_t committed)
-        : recovered_(recovered),
+    Replay(Io& io, Recovered& recovered, uint64_t committed)
+        : io_(io),
+          recovered_(recovered),
           last_(recovered.snapshot),
           committed_(committed),
           ahead_(recovered.state->tree) {}
 
     bool superseded() const { return superseded_; }
 
-    Result<SegmentEnd> read(Io& io, const Found& segment, const std::optional<Position>& until,
+    Result<SegmentEnd> read(const Found& segment, const std::optional<Position>& until,
                             LastBatch& last_batch);
     // Applies what turned out to be committed, too.
     void commit(uint64_t zxid);
@@ -159,13 +161,17 @@ private:
     Result<void> take(const Found& segment, const Entry& entry, uint64_t checksum, Bytes record);
     void apply(const Entry& entry, const PathKey& known);
     void apply_waiting();
+    void keep_pages_ahead();
 
+    Io& io_;
     Recovered& recovered_;
     Position last_;
     uint64_t committed_;
     bool superseded_ = mutated(Mutation::forget_log);
     Buffer bytes_;  // of the segment
     Buffer reply_;
+    std::vector<PageRange> fresh_;  // as long as nobody took them
+    uint64_t pages_at_ = page_step;
     // Some entries together, for the memory that they are about is fetched together. They lie in
     // bytes_.
     Tree::Ahead ahead_;
@@ -174,13 +180,13 @@ private:
 };
 
 // `last_batch` is filled in if this is the last segment.
-Result<SegmentEnd> Replay::read(Io& io, const Found& segment, const std::optional<Position>& until,
+Result<SegmentEnd> Replay::read(const Found& segment, const std::optional<Position>& until,
                                 LastBatch& last_batch) {
     Result<void> fits =
         match(segment, recovered_.snapshot, segment.header.start, superseded_);
     if (!fits) return fits.error();
     bytes_.clear();
-    Result<size_t> got = io.read_at(segment.path, 0, {bytes_.grow(segment.size), segment.size});
+    Result<size_t> got = io_.read_at(segment.path, 0, {bytes_.grow(segment.size), segment.size});
     if (!got) return got.error();
     bytes_.truncate(*got);
     auto take_entry = [&](const Entry& entry, uint64_t checksum, Bytes record) {
@@ -213,6 +219,7 @@ Result<void> Replay::take(const Found& segment, const Entry& entry, uint64_t che
     if (entry.term != last_.term)
         recovered_.terms.push_back({.zxid = entry.zxid, .term = entry.term});
     recovered_.log.bytes += record.size();
+    if (recovered_.log.bytes >= pages_at_) keep_pages_ahead();
     if (entry.zxid <= committed_) {
         waiting_[waiting_count_++] = entry;
         ahead_.add(path_of(entry.body));
@@ -242,6 +249,12 @@ void Replay::apply(const Entry& entry, const PathKey& known) {
     reply_.clear();
     recovered_.state->apply(entry, reply_, known);
     ++recovered_.entries;
+}
+
+void Replay::keep_pages_ahead() {
+    pages_at_ = recovered_.log.bytes + page_step;
+    recovered_.state->tree.keep_ahead_of_log(fresh_);
+    if (!fresh_.empty()) io_.work_on_pages(PageWork::in_haste, fresh_);
 }
 
 void Replay::commit(uint64_t zxid) {
@@ -288,7 +301,7 @@ Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<
                      .code = EBADMSG};
     std::vector<std::optional<Position>> until = stops(segments);
     SegmentEnd end;
-    Replay replay(recovered, known_committed(options, segments));
+    Replay replay(io, recovered, known_committed(options, segments));
     for (size_t i = 0; i < segments.size(); ++i) {
         const Found& segment = segments[i];
         log.segments.push_back({.number = segment.header.number,
@@ -298,7 +311,7 @@ Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<
         bool skip = until[i] && (until[i]->zxid <= last.zxid ||
                                  until[i]->zxid <= segment.header.start.zxid);
         if (skip) continue;
-        Result<SegmentEnd> read = replay.read(io, segment, until[i], last_batch);
+        Result<SegmentEnd> read = replay.read(segment, until[i], last_batch);
         if (!read) return read.error();
         end = *read;
     }

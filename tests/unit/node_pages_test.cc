@@ -128,6 +128,23 @@ TEST_CASE("a snapshot is of the moment of its fork, however late the child write
     }
 }
 
+TEST_CASE("a large log is replayed with pages made ready in haste") {
+    PagesServer server;
+    size_t made = server.fill(8'000);
+    std::erase_if(server.files, [](auto& file) { return file.first.starts_with("d/snapshot."); });
+    server.work.clear();
+    std::unique_ptr<State> state = server.state_on_disk();
+    CHECK(state->tree.count() > made);
+    REQUIRE(server.count(PageWork::in_haste) > 1);
+    CHECK(server.count(PageWork::at_leisure) == 0);
+    size_t bytes = 0;
+    for (const PagesServer::Work& work : server.work)
+        for (const PageRange& range : work.ranges) bytes += range.bytes;
+    // From 64 MB on, what of it was blocks: half of the next 8 MB was there before they came.
+    CHECK(bytes >= (8u << 20));
+    CHECK(bytes <= (40u << 20));
+}
+
 TEST_CASE("a fork waits for its pages, and not for ever") {
     size_t ready = PagesServer().fill(8'000);
     PagesServer server;

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <random>
 #include <set>
 
@@ -387,4 +388,30 @@ TEST_CASE("for a large tree memory is mapped ahead of the znodes, for a small on
     world.state.tree.map_ahead(fresh);
     CHECK(bytes() == before);
     CHECK(world.create("/a").err == Err::ok);
+}
+
+TEST_CASE("while a log is replayed, what the index of a large tree grows into is told once") {
+    World world;
+    std::vector<PageRange> fresh;
+    std::string data(8'000, 'x');
+    int made = 0;
+    auto make_until = [&](auto done) {
+        while (!done())
+            REQUIRE(world.create("/n" + std::to_string(made++), data).err == Err::ok);
+    };
+    auto told = [&] {
+        fresh.clear();
+        world.state.tree.keep_ahead_of_log(fresh);
+        return std::count_if(fresh.begin(), fresh.end(), [](const PageRange& range) {
+            return range.bytes % part_bytes != 0;
+        });
+    };
+    CHECK(told() == 0);  // it is small
+    make_until([&] { return world.state.tree.large(); });
+    CHECK(told() == 1);
+    uint64_t before = world.state.tree.sizes().index;
+    make_until([&] { return world.state.tree.sizes().index > before; });
+    CHECK(told() == 1);
+    CHECK(fresh.front().bytes < world.state.tree.sizes().index);  // the new one of two
+    CHECK(told() == 0);
 }
