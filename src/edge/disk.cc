@@ -19,7 +19,6 @@ namespace {
 
 constexpr size_t zeros_bytes = 256 * 1024;
 constexpr size_t slice_bytes = 1024 * 1024;
-constexpr size_t ahead_bytes = 8 * 1024 * 1024;
 constexpr off_t freed_bytes = 4 * 1024 * 1024;  // of a removed file, at a time
 constexpr size_t going_max = 64;
 constexpr uint64_t rest_us_max = 50'000;
@@ -252,10 +251,6 @@ Result<size_t> FileDisk::read_at(const std::string& path, uint64_t offset, std::
     if (names_seen_ != names_.load(std::memory_order_acquire)) close_file();
     int error = open_file(path);
     if (error != 0) return failed(error);
-    // Who reads much goes on behind it, mostly: so the disk is not idle while that is looked at.
-    if (out.size() >= slice_bytes)
-        posix_fadvise(file_, static_cast<off_t>(offset),
-                      static_cast<off_t>(out.size() + ahead_bytes), POSIX_FADV_WILLNEED);
     size_t done = 0;
     while (done < out.size()) {
         ssize_t n =

@@ -104,6 +104,7 @@ Result<void> UvIo::listen(Node& node) {
 
 int UvIo::run(Node& node) {
     ASSERT(node_ == &node);
+    part_reader_.close();
     uv_prepare_start(&prepare_, on_prepare);
     uv_run(&loop_, UV_RUN_DEFAULT);
     child_.kill();

@@ -24,6 +24,7 @@
 #include "edge/fork.h"
 #include "edge/net.h"
 #include "edge/page_worker.h"
+#include "edge/part_reader.h"
 
 namespace zk {
 
@@ -51,6 +52,9 @@ public:
     Result<uint64_t> file_size(const std::string& path) override;
     Result<size_t> read_at(const std::string& path, uint64_t offset,
                            std::span<uint8_t> out) override;
+    Result<Bytes> read_part(const FilePart& part, const FilePart& next) override {
+        return part_reader_.read(part, next);
+    }
     Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                const void* job) override;
     void work_on_pages(PageWork work, std::vector<PageRange>& ranges) override {
@@ -104,6 +108,7 @@ private:
     std::vector<DiskLane::Done> done_;
     SnapshotChild child_;
     PageWorker page_worker_;
+    PartReader part_reader_;
 
     uint64_t now_us_ = 0;      // 0: to be read, once it matters
     int64_t wall_ms_ = 0;      // of this turn; 0: to be read

@@ -100,6 +100,11 @@ Result<void> load_newest(Io& io, const RecoveryOptions& options, Recovered& reco
     return {};
 }
 
+FilePart whole(const Found* segment) {
+    if (segment == nullptr) return {};
+    return {.path = segment->path, .offset = 0, .size = segment->size};
+}
+
 // Where each segment must stop: at the earliest start of all that come after it.
 std::vector<std::optional<Position>> stops(const std::vector<Found>& segments) {
     std::vector<std::optional<Position>> all(segments.size());
@@ -152,8 +157,9 @@ public:
 
     bool superseded() const { return superseded_; }
 
-    Result<SegmentEnd> read(const Found& segment, const std::optional<Position>& until,
-                            LastBatch& last_batch);
+    // `next` is the segment that will be read then, or nullptr.
+    Result<SegmentEnd> read(const Found& segment, const Found* next,
+                            const std::optional<Position>& until, LastBatch& last_batch);
     // Applies what turned out to be committed, too.
     void commit(uint64_t zxid);
 
@@ -168,37 +174,34 @@ private:
     Position last_;
     uint64_t committed_;
     bool superseded_ = mutated(Mutation::forget_log);
-    Buffer bytes_;  // of the segment
     Buffer reply_;
     std::vector<PageRange> fresh_;  // as long as nobody took them
     uint64_t pages_at_ = page_step;
     // Some entries together, for the memory that they are about is fetched together. They lie in
-    // bytes_.
+    // the segment's bytes.
     Tree::Ahead ahead_;
     Entry waiting_[Tree::Ahead::most];
     size_t waiting_count_ = 0;
 };
 
 // `last_batch` is filled in if this is the last segment.
-Result<SegmentEnd> Replay::read(const Found& segment, const std::optional<Position>& until,
-                                LastBatch& last_batch) {
+Result<SegmentEnd> Replay::read(const Found& segment, const Found* next,
+                                const std::optional<Position>& until, LastBatch& last_batch) {
     Result<void> fits =
         match(segment, recovered_.snapshot, segment.header.start, superseded_);
     if (!fits) return fits.error();
-    bytes_.clear();
-    Result<size_t> got = io_.read_at(segment.path, 0, {bytes_.grow(segment.size), segment.size});
-    if (!got) return got.error();
-    bytes_.truncate(*got);
+    Result<Bytes> bytes = io_.read_part(whole(&segment), whole(next));
+    if (!bytes) return bytes.error();
     auto take_entry = [&](const Entry& entry, uint64_t checksum, Bytes record) {
         return take(segment, entry, checksum, record);
     };
     Result<SegmentEnd> end =
-        read_segment(bytes_.bytes(), segment.header, segment.path, until, take_entry);
+        read_segment(*bytes, segment.header, segment.path, until, take_entry);
     apply_waiting();
     if (!end || until) return end;
     last_batch.offset = end->batch_offset;
     last_batch.bytes.append(
-        bytes_.bytes().subspan(end->batch_offset, end->offset - end->batch_offset));
+        bytes->subspan(end->batch_offset, end->offset - end->batch_offset));
     return end;
 }
 
@@ -302,16 +305,21 @@ Result<void> read_log(Io& io, const RecoveryOptions& options, const std::vector<
     std::vector<std::optional<Position>> until = stops(segments);
     SegmentEnd end;
     Replay replay(io, recovered, known_committed(options, segments));
+    std::vector<size_t> needed;
     for (size_t i = 0; i < segments.size(); ++i) {
-        const Found& segment = segments[i];
-        log.segments.push_back({.number = segment.header.number,
-                                .start_zxid = segment.header.start.zxid,
-                                .size = segment.size});
+        const SegmentHeader& header = segments[i].header;
+        log.segments.push_back({.number = header.number,
+                                .start_zxid = header.start.zxid,
+                                .size = segments[i].size});
         // Wholly before the snapshot, or wholly superseded: nothing in it is needed.
-        bool skip = until[i] && (until[i]->zxid <= last.zxid ||
-                                 until[i]->zxid <= segment.header.start.zxid);
-        if (skip) continue;
-        Result<SegmentEnd> read = replay.read(segment, until[i], last_batch);
+        bool skip = until[i] &&
+                    (until[i]->zxid <= last.zxid || until[i]->zxid <= header.start.zxid);
+        if (!skip) needed.push_back(i);
+    }
+    for (size_t n = 0; n < needed.size(); ++n) {
+        size_t i = needed[n];
+        const Found* next = n + 1 < needed.size() ? &segments[needed[n + 1]] : nullptr;
+        Result<SegmentEnd> read = replay.read(segments[i], next, until[i], last_batch);
         if (!read) return read.error();
         end = *read;
     }

@@ -281,16 +281,17 @@ Result<Position> load_snapshot(Io& io, const std::string& path, uint64_t ensembl
     Result<uint64_t> size = io.file_size(path);
     if (!size) return size.error();
     SnapshotParser parser(path, *size, ensemble, state, SnapshotParser::Pace::at_once);
-    Buffer bytes;
     std::vector<PageRange> fresh;
+    auto part_at = [&](uint64_t offset) {
+        return FilePart{.path = path, .offset = offset,
+                        .size = std::min<uint64_t>(load_size, *size - std::min(*size, offset))};
+    };
     for (uint64_t offset = 0; offset < *size;) {
-        bytes.clear();
-        Result<size_t> got = io.read_at(path, offset, {bytes.grow(load_size), load_size});
+        Result<Bytes> got = io.read_part(part_at(offset), part_at(offset + load_size));
         if (!got) return got.error();
-        if (*got == 0) break;
-        if (Result<void> good = parser.feed(bytes.bytes().first(*got)); !good)
-            return good.error();
-        offset += *got;
+        if (got->empty()) break;
+        if (Result<void> good = parser.feed(*got); !good) return good.error();
+        offset += got->size();
         state.tree.map_ahead(fresh);
         if (!fresh.empty() && !parser.done()) io.work_on_pages(PageWork::in_haste, fresh);
     }
