@@ -1,4 +1,4 @@
-// part_reader.h -- files read from one end to the other, each part while the one before is looked at.
+// part_reader.h -- files read from one end to the other, a part while the last one is looked at.
 //
 // Layer 6, for a start. Owns the room of two parts, and a thread while one is read ahead. What the
 // page cache does not have is read past it: zkd writes that way, so most of its files are not
