@@ -1,8 +1,8 @@
 // slab.h -- records of one type, named by 32-bit numbers.
 //
-// Layer 0. A Slab owns its records and gives out their numbers. A freed number is used again, last
-// freed first. Number 0 is never given out: it means "none". A free record holds the number of the
-// next free one in its first bytes.
+// Layer 0. A Slab owns its records and gives out their numbers. Number 0 is never given out: it
+// means "none". Freed numbers are used again, neighbours one after the other as far as can be: who
+// comes together lies together then, also after millions have come and gone.
 //
 // They live in chunks that are never moved, so growing costs one chunk and a pointer stays good
 // until its record is freed.
@@ -15,9 +15,11 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -79,16 +81,54 @@ private:
     std::vector<T*> chunks_;
 };
 
+// Numbers to be used again: a bit for each in blocks of 4096, a summary of each block, and which
+// blocks have any. They are taken from one block until it has none, the lowest first.
+class FreeNumbers {
+public:
+    bool empty() const { return with_some_.empty(); }
+
+    void add(uint32_t number) {
+        uint32_t at = number / block_numbers;
+        if (at >= blocks_.size()) blocks_.resize(at + 1);
+        if (blocks_[at] == nullptr) blocks_[at] = std::make_unique<Block>();
+        Block& block = *blocks_[at];
+        if (block.words_with_some == 0) with_some_.push_back(at);
+        uint32_t word = number % block_numbers / 64;
+        block.words_with_some |= 1ull << word;
+        block.words[word] |= 1ull << number % 64;
+    }
+
+    // Requires: not empty.
+    uint32_t take() {
+        uint32_t at = with_some_.back();
+        Block& block = *blocks_[at];
+        auto word = static_cast<uint32_t>(std::countr_zero(block.words_with_some));
+        auto bit = static_cast<uint32_t>(std::countr_zero(block.words[word]));
+        block.words[word] &= block.words[word] - 1;
+        if (block.words[word] == 0) block.words_with_some &= block.words_with_some - 1;
+        if (block.words_with_some == 0) with_some_.pop_back();
+        return at * block_numbers + word * 64 + bit;
+    }
+
+private:
+    static constexpr uint32_t block_numbers = 64 * 64;
+    struct Block {
+        uint64_t words_with_some = 0;  // a bit each
+        uint64_t words[64] = {};
+    };
+
+    std::vector<std::unique_ptr<Block>> blocks_;  // nullptr: none was ever freed there
+    std::vector<uint32_t> with_some_;
+};
+
 template <typename T, uint32_t chunk_bits = 12>
 class Slab {
-    static_assert(sizeof(T) >= sizeof(uint32_t));
-
 public:
     // A zeroed record.
     uint32_t allocate() {
-        uint32_t id = free_;
-        if (id != 0) {
-            memcpy(&free_, static_cast<const void*>(&records_[id]), sizeof free_);
+        uint32_t id = 0;
+        if (!free_.empty()) {
+            id = free_.take();
         } else {
             records_.reach(next_);
             id = next_++;
@@ -101,8 +141,7 @@ public:
     void release(uint32_t id) {
         ASSERT(id != 0);
         ASSERT(count_ > 0);
-        memcpy(static_cast<void*>(&records_[id]), &free_, sizeof free_);
-        free_ = id;
+        free_.add(id);
         --count_;
     }
 
@@ -119,7 +158,7 @@ public:
 
 private:
     Column<T, chunk_bits> records_;
-    uint32_t free_ = 0;
+    FreeNumbers free_;
     uint32_t next_ = 1;
     uint32_t count_ = 0;
 };

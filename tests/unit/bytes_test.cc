@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <random>
@@ -178,6 +179,27 @@ TEST_CASE("a slab gives zeroed records, never number 0, and uses freed numbers a
     CHECK(slab.allocate() == first);
     CHECK(slab[first].a == 0);
     CHECK(slab[first].b == 0);
+}
+
+TEST_CASE("freed numbers of a slab come back as neighbours, in whatever order they went") {
+    constexpr uint32_t many = 20'000;
+    std::mt19937 chance(20261123);
+    Slab<Record> slab;
+    std::vector<uint32_t> ids(many);
+    for (uint32_t& id : ids) id = slab.allocate();
+    std::shuffle(ids.begin(), ids.end(), chance);
+    for (size_t i = 0; i < many / 2; ++i) slab.release(ids[i]);
+    std::vector<uint32_t> freed(ids.begin(), ids.begin() + many / 2);
+    std::sort(freed.begin(), freed.end());
+    std::vector<uint32_t> again(many / 2);
+    for (uint32_t& id : again) id = slab.allocate();
+    uint32_t runs = 1;
+    for (size_t i = 1; i < again.size(); ++i) runs += again[i] < again[i - 1];
+    CHECK(runs <= 5);  // blocks of 4096
+    std::sort(again.begin(), again.end());
+    CHECK(again == freed);
+    CHECK(slab.end() == many + 1);
+    CHECK(slab.allocate() == many + 1);
 }
 
 TEST_CASE("records of a slab stay where they are while it grows, and are never shared") {
