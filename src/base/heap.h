@@ -93,7 +93,8 @@ public:
     // Some of these go again. True: none are left.
     bool drop_ahead(size_t most = SIZE_MAX);
     // The same for what it took of late, and always behind a freeze. To be called ten times a
-    // second. What is not needed for some seconds goes again, a chunk with each `drop_some_ahead`.
+    // second, or every few megabytes of a log. What is not needed for some seconds goes again, a
+    // chunk with each `drop_some_ahead`.
     void keep_ahead(bool wanted, std::vector<PageRange>& fresh);
     void drop_some_ahead();
     // Behind a fork.

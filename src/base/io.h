@@ -67,6 +67,7 @@ struct DiskResult {
     std::vector<uint8_t> bytes = {};  // of all that was read, one behind the other
 };
 
+// Of size 0: none.
 struct FilePart {
     std::string path = {};
     uint64_t offset = 0;
@@ -118,7 +119,7 @@ public:
                                    std::span<uint8_t> out) = 0;
     // What there is of that part, good until the next call. `next` is what will be asked for then,
     // if it has a size: a world with threads reads it meanwhile.
-    virtual Result<Bytes> read_part(const FilePart& part, const FilePart& next);
+    virtual Result<Bytes> read_part(const FilePart& part, const FilePart& next) = 0;
 
     // Forks; the child writes `path` by way of a temporary file: write(job, sink), sync, rename,
     // sync of the directory. Node::on_snapshot tells how it ended. One at a time.
@@ -149,16 +150,6 @@ public:
     // `dial` looks the name up anew each time; Node::on_dialed tells when the link stands, or
     // on_end that it does not. Those that others dialed come by Node::on_peer.
     virtual LinkId dial(const std::string& host, uint16_t port) = 0;
-
-private:
-    Buffer part_;
 };
-
-inline Result<Bytes> Io::read_part(const FilePart& part, const FilePart&) {
-    part_.clear();
-    Result<size_t> got = read_at(part.path, part.offset, {part_.grow(part.size), part.size});
-    if (!got) return got.error();
-    return part_.bytes().first(*got);
-}
 
 }  // namespace zk

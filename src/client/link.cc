@@ -175,9 +175,13 @@ void Link::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t*) {
     size_t asked = std::exchange(link->asked_, 0);
     link->in_.truncate(link->in_.size() - asked + got);
     if (link->closed_ || size == 0) return;
-    // A server that hangs up before it read our first frame resets the connection.
-    if (size == UV_EOF || (size == UV_ECONNRESET && !link->heard_)) {
+    if (size == UV_EOF) {
         link->fail(link->address_ + " closed the connection");
+        return;
+    }
+    // Whoever hangs up before he has read our first frame resets the connection.
+    if (size == UV_ECONNRESET && !link->heard_) {
+        link->fail(link->address_ + " closed the connection before it answered (reset)");
         return;
     }
     if (size < 0) {

@@ -57,7 +57,7 @@ DiskResult FileDisk::run(std::span<const DiskOp> ops) {
                           [](const DiskOp& op) { return op.kind == DiskOpKind::sync; });
     for (const DiskOp& op : ops) {
         result.error =
-            op.kind == DiskOpKind::read ? read_part(op, result.bytes) : run_one(op);
+            op.kind == DiskOpKind::read ? read_op(op, result.bytes) : run_one(op);
         if (result.error != 0) {
             result.failed_op = static_cast<uint32_t>(&op - ops.data());
             break;
@@ -85,7 +85,7 @@ int FileDisk::run_one(const DiskOp& op) {
         if (ftruncate(file_, static_cast<off_t>(op.size)) != 0) return errno;
         if (way_ == Way::direct) direct_.open(path_);  // its size is another
         return 0;
-    case DiskOpKind::read: break;  // by read_part
+    case DiskOpKind::read: break;  // by read_op
     }
     return EINVAL;
 }
@@ -110,7 +110,7 @@ bool FileDisk::begin(std::span<const DiskOp> ops) {
     return direct_.begin(ops[0].data, ops[0].offset);
 }
 
-int FileDisk::read_part(const DiskOp& op, std::vector<uint8_t>& bytes) {
+int FileDisk::read_op(const DiskOp& op, std::vector<uint8_t>& bytes) {
     size_t before = bytes.size();
     bytes.resize(before + op.size);
     Result<size_t> got = read_at(op.path, op.offset, {bytes.data() + before, op.size});

@@ -62,7 +62,7 @@ private:
     // Each returns an errno, or 0.
     int run_one(const DiskOp& op);
     int write(const DiskOp& op);
-    int read_part(const DiskOp& op, std::vector<uint8_t>& bytes);
+    int read_op(const DiskOp& op, std::vector<uint8_t>& bytes);
     int create(const DiskOp& op);
     int fill(uint64_t size);
     int rename_file(const DiskOp& op);

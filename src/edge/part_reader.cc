@@ -20,13 +20,14 @@ namespace {
 
 constexpr size_t block = DirectFile::block_bytes;
 constexpr size_t room_min = 2 * discard_bytes;  // is mapped
+constexpr size_t ahead_max = 64 * 1024 * 1024;
 
 size_t whole_blocks(size_t bytes) { return (bytes + block - 1) / block * block; }
 
-// How much was read, and the errno of what ended it. No read begins but at a multiple of `unit`.
-std::pair<size_t, int> read_all(int file, uint8_t* to, size_t bytes, uint64_t offset, size_t unit) {
+// How much was read, and the errno of what ended it.
+std::pair<size_t, int> read_all(int file, uint8_t* to, size_t bytes, uint64_t offset) {
     size_t done = 0;
-    while (done < bytes && done % unit == 0) {
+    while (done < bytes) {
         ssize_t n = pread(file, to + done, bytes - done, static_cast<off_t>(offset + done));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return {done, errno};
@@ -52,14 +53,15 @@ bool is_cached(int file, const FilePart& part) {
 
 Result<Bytes> PartReader::read(const FilePart& part, const FilePart& next) {
     end_thread();
-    if (ahead_.part == part) {
+    if (part.size > 0 && ahead_.part == part) {
         std::swap(now_, ahead_);
     } else {
         now_.part = part;
         fill(now_);
     }
-    ahead_.part = next;
-    if (next.size > 0) {
+    ahead_.part = {};
+    if (next.size > 0 && next.size <= ahead_max) {
+        ahead_.part = next;
         make_room(ahead_, next.size);
         running_ = uv_thread_create(&thread_, fill_ahead, &ahead_) == 0;
         if (!running_) ahead_.part = {};
@@ -95,19 +97,22 @@ void PartReader::fill(Piece& piece) {
     int file = open(part.path.c_str(), O_RDONLY | O_CLOEXEC);
     piece.error = file < 0 ? errno : 0;
     if (file < 0) return;
-    int direct = is_cached(file, part)
-                     ? -1
-                     : open(part.path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
-    std::pair<size_t, int> got{0, EINVAL};
-    if (direct >= 0) {
-        got = read_all(direct, piece.memory, whole_blocks(part.size), part.offset, block);
-        ::close(direct);
-    }
-    // A file system that knows nothing of it says so here at the latest.
-    if (got.second == EINVAL) got = read_all(file, piece.memory, part.size, part.offset, 1);
+    if (!is_cached(file, part)) piece.size = read_direct(piece);
+    // Whatever ended that, the end of the file or a file system that does not know it.
+    auto [more, error] = read_all(file, piece.memory + piece.size, part.size - piece.size,
+                                  part.offset + piece.size);
     ::close(file);
-    piece.size = std::min(got.first, part.size);
-    piece.error = got.second;
+    piece.size += more;
+    piece.error = error;
+}
+
+size_t PartReader::read_direct(const Piece& piece) {
+    const FilePart& part = piece.part;
+    int file = open(part.path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+    if (file < 0) return 0;
+    size_t done = read_all(file, piece.memory, whole_blocks(part.size), part.offset).first;
+    ::close(file);
+    return std::min(done, part.size);
 }
 
 }  // namespace zk

@@ -1,8 +1,9 @@
 // part_reader.h -- files read from one end to the other, a part while the last one is looked at.
 //
-// Layer 6, for a start. Owns the room of two parts, and a thread while one is read ahead. What the
-// page cache does not have is read past it: zkd writes that way, so most of its files are not
-// there, and to fill the cache takes a processor longer than many a disk.
+// Layer 6, for a start. Owns the room of two parts, and a thread while one is read ahead; a part of
+// more than 64 MB is not. One of which the page cache has no more than half is read past it: zkd
+// writes that way, so most of its files are not there, and to fill the cache takes a processor
+// longer than many a disk.
 //
 //     read(a, b)   reads a  |  a is looked at  |  read(b, c)   has b  |  b is looked at
 //                           |  a thread: b     |                      |  a thread: c
@@ -41,6 +42,7 @@ private:
     };
 
     static void fill(Piece& piece);
+    static size_t read_direct(const Piece& piece);
     static void fill_ahead(void* piece) { fill(*static_cast<Piece*>(piece)); }
     static void make_room(Piece& piece, size_t bytes);
     void end_thread();

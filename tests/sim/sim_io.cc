@@ -227,7 +227,7 @@ void SimIo::step_lane(Lane lane) {
         result.failed_op = static_cast<uint32_t>(job.at);
         const DiskOp& op = job.ops[job.at++];
         result.error = world_.disk.run(op);
-        if (op.kind == DiskOpKind::read) read_part(op, job.bytes);
+        if (op.kind == DiskOpKind::read) read_op(op, job.bytes);
         if (result.error != 0)
             TELL(world_.story, "disk: op %d of %s: %s", static_cast<int>(op.kind),
                  op.path.c_str(), strerror(result.error));
@@ -241,7 +241,7 @@ void SimIo::step_lane(Lane lane) {
     if (!jobs.empty()) plan_lane(lane);
 }
 
-void SimIo::read_part(const DiskOp& op, std::vector<uint8_t>& bytes) {
+void SimIo::read_op(const DiskOp& op, std::vector<uint8_t>& bytes) {
     size_t before = bytes.size();
     bytes.resize(before + op.size);
     Result<size_t> got = read_at(op.path, op.offset, {bytes.data() + before, op.size});
@@ -280,6 +280,13 @@ Result<size_t> SimIo::read_at(const std::string& path, uint64_t offset, std::spa
     size_t size = std::min<size_t>(out.size(), file->size() - offset);
     memcpy(out.data(), file->data() + offset, size);
     return size;
+}
+
+Result<Bytes> SimIo::read_part(const FilePart& part, const FilePart&) {
+    part_ = std::vector<uint8_t>(part.size);
+    Result<size_t> got = read_at(part.path, part.offset, part_);
+    if (!got) return got.error();
+    return Bytes(part_).first(*got);
 }
 
 // The child sees the state as it is now; its file comes about piece by piece.

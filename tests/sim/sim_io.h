@@ -85,6 +85,7 @@ public:
     Result<uint64_t> file_size(const std::string& path) override;
     Result<size_t> read_at(const std::string& path, uint64_t offset,
                            std::span<uint8_t> out) override;
+    Result<Bytes> read_part(const FilePart& part, const FilePart& next) override;
     Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                const void* job) override;
     Vitals vitals() override { return {}; }
@@ -123,7 +124,7 @@ private:
     void plan_child();
     void step_child();
     void end_child(Result<void> result);
-    void read_part(const DiskOp& op, std::vector<uint8_t>& bytes);
+    void read_op(const DiskOp& op, std::vector<uint8_t>& bytes);
     uint64_t op_us(const DiskOp& op);
     void later(uint64_t delay_us, void (SimIo::*what)());
     struct Side {
@@ -132,6 +133,7 @@ private:
     };
     Side& side_of(ClientId id);
 
+    std::vector<uint8_t> part_;  // by read_part
     World world_;
     Chance chance_;
     uint64_t started_us_;

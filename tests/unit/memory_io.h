@@ -15,6 +15,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ public:
     bool can_crash = false;
     uint64_t clock_us = 1;
     uint8_t chance = 1;
+    int promises_kept = 0;  // of what will be read next
+    int promises_broken = 0;
 
     struct Submitted {
         Lane lane;
@@ -55,7 +58,7 @@ public:
             result.failed_op = i;
             result.error = run_one(ops[i]);
             if (result.error != 0) break;
-            if (ops[i].kind == DiskOpKind::read) read_part(ops[i], result.bytes);
+            if (ops[i].kind == DiskOpKind::read) read_op(ops[i], result.bytes);
         }
         return result;
     }
@@ -75,7 +78,7 @@ public:
         if (next == submitted.end()) return false;
         DiskResult result{.error = run_one(next->ops[next->at]), .failed_op = next->at};
         if (next->ops[next->at].kind == DiskOpKind::read)
-            read_part(next->ops[next->at], result.bytes);
+            read_op(next->ops[next->at], result.bytes);
         if (result.error == 0 && ++next->at < next->ops.size()) return true;
         uint64_t ticket = next->ticket;
         submitted.erase(next);
@@ -114,6 +117,15 @@ public:
         if (size > 0) memcpy(out.data(), file.data() + offset, size);
         return size;
     }
+    // In memory of its own each time: a view that is kept too long is found.
+    Result<Bytes> read_part(const FilePart& part, const FilePart& next) override {
+        if (promised_.size > 0) ++(part == promised_ ? promises_kept : promises_broken);
+        promised_ = next;
+        part_ = std::make_unique<uint8_t[]>(part.size);
+        Result<size_t> got = read_at(part.path, part.offset, {part_.get(), part.size});
+        if (!got) return got.error();
+        return Bytes(part_.get(), *got);
+    }
     Result<void> fork_snapshot(const std::string& path, WriteSnapshot write,
                                const void* job) override {
         std::vector<uint8_t> bytes;
@@ -135,7 +147,10 @@ public:
 private:
     using File = std::vector<uint8_t>;
 
-    void read_part(const DiskOp& op, std::vector<uint8_t>& bytes) {
+    FilePart promised_;
+    std::unique_ptr<uint8_t[]> part_;
+
+    void read_op(const DiskOp& op, std::vector<uint8_t>& bytes) {
         size_t before = bytes.size();
         bytes.resize(before + op.size);
         bytes.resize(before + *read_at(op.path, op.offset, {bytes.data() + before, op.size}));
