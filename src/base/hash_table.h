@@ -16,7 +16,8 @@
 // the old one's goes back meanwhile. The passage begins behind a free slot and stops only behind
 // one, so that no run is torn.
 //
-// Full to three quarters, it grows by a third; below an eighth, it shrinks.
+// Full to three quarters, it grows by half, or by a third where it is so large that memory counts
+// for more than moving and new pages; below an eighth, it shrinks.
 //
 // A zeroed table is an empty one; it may lie in a Slab. There is no destructor: `clear` frees.
 
@@ -68,7 +69,7 @@ public:
     void insert(Slot slot) {
         pass_some();
         if ((uint64_t{count_} + 1) * 4 > uint64_t{now_size_} * 3)
-            resize(now_size_ + now_size_ / 3 + 6);
+            resize(grown(now_size_));
         uint32_t hash = slot.hash();
         if (old_ != nullptr && !passed(home_of(hash, old_size_))) {
             place(old_, old_size_, slot);
@@ -148,6 +149,9 @@ private:
     static constexpr uint32_t size_min = 6;
     static constexpr uint32_t passes_per_change = 32;
     static constexpr uint32_t size_of_one_go = 64;
+    static constexpr uint32_t large = (16u << 20) / sizeof(Slot);
+
+    static uint32_t grown(uint32_t size) { return size + size / (size < large ? 2 : 3) + 6; }
 
     static uint32_t home_of(uint32_t hash, uint32_t size) {
         return static_cast<uint32_t>((uint64_t{hash} * size) >> 32);

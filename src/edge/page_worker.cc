@@ -15,8 +15,7 @@ namespace zk {
 
 namespace {
 
-constexpr size_t hasty_bite = 256 * 1024;
-constexpr size_t small_bite = 64 * 1024;
+constexpr size_t bite = 256 * 1024;
 constexpr uint64_t rest_us_max = 50'000;
 
 uint64_t processor_us() {
@@ -64,12 +63,10 @@ void PageWorker::work_through() {
     for (const PageRange& range : ranges_) {
         auto* begin = static_cast<uint8_t*>(range.begin);
         for (size_t done = 0; done < range.bytes && !stopping_;) {
-            size_t left = range.bytes - done;
-            bool haste = work_ == PageWork::in_haste;
-            size_t bytes = std::min(left, haste ? hasty_bite : small_bite);
+            size_t bytes = std::min(range.bytes - done, bite);
             uint64_t started_us = processor_us();
             populate_pages(begin + done, bytes);
-            if (!haste) rest_after(started_us);
+            if (work_ == PageWork::at_leisure) rest_after(started_us);
             done += bytes;
         }
     }

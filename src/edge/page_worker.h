@@ -4,7 +4,7 @@
 // itself. The loop need not wait then for a page that it first writes to: 1.4 us, and 10 where the
 // host of a virtual machine has to find the memory, too. That is a fifth of a start.
 //
-// At leisure: it rests as long as it works, with small bites, since somebody who maps memory waits
+// At leisure: it rests as long as it works, a bite at a time, since somebody who maps memory waits
 // for it, and the processor may be wanted, too.
 
 #pragma once

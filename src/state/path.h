@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstring>
 #include <string_view>
 
 namespace zk {
@@ -20,7 +21,10 @@ struct PathParts {
     std::string_view name;
 };
 inline PathParts split_path(std::string_view path) {
-    size_t slash = path.rfind('/');
+    // string_view's own search for the last one goes a byte at a time.
+    const void* last = path.empty() ? nullptr : memrchr(path.data(), '/', path.size());
+    size_t slash = path.npos;
+    if (last != nullptr) slash = static_cast<size_t>(static_cast<const char*>(last) - path.data());
     return {path.substr(0, slash), path.substr(slash + 1)};
 }
 

@@ -20,6 +20,7 @@
 #include "state/acl.h"
 #include "state/entry.h"
 #include "state/membership.h"
+#include "state/path.h"
 #include "state/quota.h"
 #include "state/session.h"
 #include "state/rules.h"
@@ -126,9 +127,12 @@ public:
     std::vector<Change> changes;
     // Of a path in the request at hand, or in the operation of it that comes next.
     void know(const PathKey& key) { known_ = key; }
-    PathKey key(std::string_view path) const {
-        bool same = path.data() == known_.path.data() && path.size() == known_.path.size();
-        return same && !path.empty() ? known_ : tree.key(path);
+    PathKey key(std::string_view path) const { return is_known(path) ? known_ : tree.key(path); }
+    // Of its parent's path. Requires: there is a '/'.
+    PathKey key_above(std::string_view path) const {
+        std::string_view parent = split_path(path).parent;
+        if (!is_known(path) || known_.above == 0) return tree.key(parent);
+        return {.path = parent, .hash = known_.above};
     }
     std::string_view keep(std::string text) { return kept_.emplace_back(std::move(text)); }
 
@@ -142,6 +146,10 @@ public:
     void found_anew(std::vector<Member> members, int64_t time_ms);
 
 private:
+    bool is_known(std::string_view path) const {
+        return path.data() == known_.path.data() && path.size() == known_.path.size() &&
+               !path.empty();
+    }
     Applied run(const Entry& entry, Buffer& reply);
     void fire();
     Applied run_session(const Entry& entry, Buffer& reply);

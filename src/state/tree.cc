@@ -150,15 +150,14 @@ void Tree::Ahead::add(std::string_view path) {
 
 void Tree::Ahead::fetch() {
     ZnodeId found[most];
-    uint64_t above[most];
     for (size_t i = 0; i < count_; ++i) {
         found[i] = tree_.index_.guess(keys_[i].hash);
         if (found[i] != 0) continue;
-        above[i] = tree_.hash_path(split_path(keys_[i].path).parent);
-        tree_.index_.prefetch(above[i]);
+        keys_[i].above = tree_.hash_path(split_path(keys_[i].path).parent);
+        tree_.index_.prefetch(keys_[i].above);
     }
     for (size_t i = 0; i < count_; ++i) {
-        if (found[i] == 0) found[i] = tree_.index_.guess(above[i]);
+        if (found[i] == 0) found[i] = tree_.index_.guess(keys_[i].above);
         if (found[i] == 0) continue;
         tree_.prefetch_pointer(found[i]);
         prefetch(&tree_.places_[found[i]]);

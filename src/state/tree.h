@@ -70,6 +70,7 @@ inline constexpr uint32_t null_data = ~0u;
 struct PathKey {
     std::string_view path;
     uint64_t hash = 0;
+    uint64_t above = 0;  // of its parent's path, where somebody needed that before; else 0
 };
 
 // What a leaf that was never more does not have. Absent means: no children ever, pzxid = czxid,
@@ -115,7 +116,7 @@ public:
 
     static constexpr ZnodeId root = 1;
 
-    PathKey key(std::string_view path) const { return {path, hash_path(path)}; }
+    PathKey key(std::string_view path) const { return {.path = path, .hash = hash_path(path)}; }
     // "" and "/" are both the root. 0: not there.
     ZnodeId find(const PathKey& key) const;
     ZnodeId find(std::string_view path) const { return find(key(path)); }

@@ -58,11 +58,12 @@ std::string_view sequential_name(State& state, std::string_view path, ZnodeId pa
 }
 
 // All checks that need the final name.
-Err check_place(const State& state, const PathKey& key, ZnodeId parent, size_t bytes) {
+Err check_place(const State& state, const PathKey& key, const PathKey& above, ZnodeId parent,
+                size_t bytes) {
     std::string_view path = key.path;
-    PathParts parts = split_path(path);
     // The parent is there, so its path is good; but "/" names the root only where it stands alone.
-    bool good = path == "/" || (parts.parent != "/" && valid_name(parts.name));
+    bool good = path == "/" ||
+                (above.path != "/" && valid_name(path.substr(above.path.size() + 1)));
     if (!good) return Err::bad_arguments;
     if (state.tree.find(key) != 0) return Err::node_exists;
     if (state.tree[parent].kind == ZnodeKind::ephemeral) return Err::no_children_for_ephemerals;
@@ -125,14 +126,14 @@ Err write_create(Write& call, Reader& body) {
         state.acls.drop_user(acl);
         return err;
     };
-    PathKey above = state.tree.key(split_path(path).parent);
+    PathKey above = state.key_above(path);
     ZnodeId parent = state.tree.find(above);
     if (parent == 0) return refuse(Err::no_node);
     AclId parent_acl = state.tree[parent].acl;
     if (!state.allows(parent_acl, perm::create, call.caller)) return refuse(Err::no_auth);
     if (is_sequential(plan.mode)) path = sequential_name(state, path, parent);
     PathKey key = state.key(path);
-    if (Err err = check_place(state, key, parent, asked.data.size()); err != Err::ok)
+    if (Err err = check_place(state, key, above, parent, asked.data.size()); err != Err::ok)
         return refuse(err);
     if (one_too_many(call, plan.kind)) return refuse(Err::quota_exceeded);
 

@@ -431,3 +431,18 @@ TEST_CASE("a reaper goes on where it was, though what it stood at is gone") {
     CHECK(!world.state.reap({.now_ms = 1, .look_at = 9, .find = 1}, bodies));
     CHECK(bodies.size() == 1);
 }
+
+TEST_CASE("looking ahead hands over a path's hash, and its parent's of one that is not there") {
+    World world;
+    world.create("/there");
+    const Tree& tree = world.state.tree;
+    Tree::Ahead ahead(tree);
+    for (std::string_view path : {"/there", "/there/new", "/new", ""}) ahead.add(path);
+    ahead.fetch();
+    CHECK(ahead.key(0).hash == tree.hash_path("/there"));
+    CHECK(ahead.key(0).above == 0);
+    CHECK(ahead.key(1).hash == tree.hash_path("/there/new"));
+    CHECK(ahead.key(1).above == tree.hash_path("/there"));
+    CHECK(ahead.key(2).above == tree.hash_path("/"));
+    CHECK(ahead.key(4).path.empty());
+}
