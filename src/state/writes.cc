@@ -86,7 +86,7 @@ Err find_parent(const Write& call, std::string_view path, PathKey& above, ZnodeI
     if (path.data() == nullptr) return Err::marshalling_error;
     bool bad = path.find('/') == path.npos || path.find('\0') != path.npos || special_path(path);
     if (bad) return Err::bad_arguments;
-    above = call.state.tree.key(split_path(path).parent);
+    above = call.state.key_above(path);
     parent = call.state.tree.find(above);
     return parent == 0 ? Err::no_node : Err::ok;
 }
@@ -252,7 +252,7 @@ Err write_delete_container(Write& call, Reader& body) {
     bool kind = znode.kind == ZnodeKind::container || znode.kind == ZnodeKind::ttl;
     if (!same || !kind) return Err::bad_version;
     if (state.tree.child_count(id) > 0) return Err::not_empty;
-    PathKey above = state.tree.key(split_path(asked.path).parent);
+    PathKey above = state.key_above(asked.path);
     state.remove_znode(key, above, id, static_cast<int64_t>(call.entry.zxid));
     return Err::ok;
 }
