@@ -307,7 +307,8 @@ class Connection:
             except socket.timeout:
                 raise Hang("no answer in %.0f s" % self.sock.gettimeout()) from None
             if not more:
-                self.close()
+                self.closed = True
+                self.sock.close()
                 return None
             self.pending = self.pending[self.at:] + more
             self.at = 0
@@ -352,9 +353,17 @@ class Connection:
         return None if data is None else parse_connect(data, flag)
 
     def close(self):
-        if not self.closed:
-            self.closed = True
-            self.sock.close()
+        """Hangs up, and waits until the server did so too. A ZooKeeper that learns late of a
+        connection's end forgets where its session is now (removeCnxnFromSessionMap takes out
+        whatever connection stands there), and the session's next move leaves two connections."""
+        if self.closed:
+            return
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass                        # reset: over on both sides
+        while self.frame() is not None:
+            pass
 
 
 def word(port, text, host="127.0.0.1", wait=10.0):
