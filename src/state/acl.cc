@@ -205,31 +205,35 @@ bool decode(Bytes bytes, std::vector<Identity>& out) {
 }
 
 AclTable::AclTable() {
-    lists_.resize(3);
     fill(open, world_list(perm::all));
     fill(read_only, world_list(perm::read));
 }
 
 void AclTable::fill(AclId list, std::string bytes) {
-    List& at = lists_[list];
-    at.bytes = std::move(bytes);
-    Reader in(as_bytes(at.bytes));
-    at.entries = read_acls(in);
-    at.hash = hash64(as_bytes(at.bytes)) | 1;
-    by_bytes_.emplace(at.bytes, list);
+    if (pieces_.size() <= list / piece_lists) pieces_.resize(list / piece_lists + 1);
+    auto& piece = pieces_[list / piece_lists];
+    if (piece == nullptr) piece = std::make_unique<Piece>();
+    end_ = std::max(end_, list + 1);
+    List& filled = at(list);
+    filled.bytes = std::move(bytes);
+    Reader in(as_bytes(filled.bytes));
+    filled.entries = read_acls(in);
+    filled.hash = hash64(as_bytes(filled.bytes)) | 1;
+    by_bytes_.emplace(filled.bytes, list);
+}
+
+AclId AclTable::free_number() {
+    if (free_.empty()) return end_;
+    Numbers& numbers = free_.back();
+    AclId list = numbers.first++;
+    if (numbers.first == numbers.end) free_.pop_back();
+    return list;
 }
 
 AclId AclTable::intern(std::string bytes) {
     auto known = by_bytes_.find(bytes);
     if (known != by_bytes_.end()) return known->second;
-    AclId list = 0;
-    if (!free_.empty()) {
-        list = free_.back();
-        free_.pop_back();
-    } else {
-        list = static_cast<AclId>(lists_.size());
-        lists_.emplace_back();
-    }
+    AclId list = free_number();
     fill(list, std::move(bytes));
     return list;
 }
@@ -251,44 +255,49 @@ Err AclTable::intern_request(Bytes acls, Identities caller, AclId& list) {
 
 void AclTable::drop_user(AclId list) {
     if (list <= read_only) return;
-    ASSERT(lists_[list].users > 0);
-    if (--lists_[list].users == 0) unused_.push_back(list);
+    ASSERT(at(list).users > 0);
+    if (--at(list).users == 0) unused_.push_back(list);
 }
 
 void AclTable::collect() {
     for (AclId list : unused_) {
-        if (lists_[list].users > 0 || lists_[list].bytes.empty()) continue;
-        by_bytes_.erase(lists_[list].bytes);
-        lists_[list].entries.clear();
-        lists_[list].bytes.clear();
-        free_.push_back(list);
+        List& left = at(list);
+        if (left.users > 0 || left.bytes.empty()) continue;
+        by_bytes_.erase(left.bytes);
+        left.entries.clear();
+        left.bytes.clear();
+        free_.push_back({.first = list, .end = list + 1});
     }
     unused_.clear();
 }
 
 bool AclTable::restore(AclId list, Bytes bytes) {
-    if (list <= read_only || list > (1u << 24)) return false;
-    if (list < lists_.size() && !lists_[list].bytes.empty()) return false;
+    constexpr AclId most = 1u << 30;  // there is no memory for so many
+    if (list <= read_only || list >= most || has(list)) return false;
     Reader in(bytes);
     read_acls(in);
     if (!in.ok() || in.left() > 0) return false;
-    if (lists_.size() <= list) lists_.resize(list + 1);
     fill(list, std::string(as_text(bytes)));
     return true;
 }
 
 void AclTable::restored() {
-    for (AclId list = read_only + 1; list < lists_.size(); ++list) {
-        if (lists_[list].bytes.empty())
-            free_.push_back(list);
-        else if (lists_[list].users == 0)
-            unused_.push_back(list);
+    AclId unseen = read_only + 1;
+    for (AclId list = unseen; list < end_; ++list) {
+        if (pieces_[list / piece_lists] == nullptr) {
+            list |= piece_lists - 1;  // its last
+            continue;
+        }
+        if (!has(list)) continue;
+        if (list > unseen) free_.push_back({.first = unseen, .end = list});
+        unseen = list + 1;
+        if (at(list).users == 0) unused_.push_back(list);
     }
 }
 
 bool AclTable::allows(AclId list, int32_t perms, Identities caller) const {
     if (list == open) return true;
-    const std::vector<Acl>& acls = lists_[list].entries;
+    const std::vector<Acl>& acls = entries(list);
     if (acls.empty()) return true;
     for (const Identity& identity : caller)
         if (identity.scheme == "super") return true;

@@ -8,8 +8,9 @@
 
 #pragma once
 
-#include <deque>
+#include <array>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,7 @@ public:
     Err intern_request(Bytes acls, Identities caller, AclId& list);
 
     void add_user(AclId list) {
-        if (list > read_only) ++lists_[list].users;
+        if (list > read_only) ++at(list).users;
     }
     void drop_user(AclId list);
     void collect();
@@ -57,16 +58,18 @@ public:
     // Has somebody with these identities one of the permissions `perms` under the list?
     bool allows(AclId list, int32_t perms, Identities caller) const;
 
-    Bytes bytes(AclId list) const { return as_bytes(lists_[list].bytes); }  // as on the wire
-    uint64_t hash(AclId list) const { return lists_[list].hash; }  // of those bytes, odd
-    const std::vector<Acl>& entries(AclId list) const { return lists_[list].entries; }
+    // Requires of the list that there is one, as has() tells.
+    Bytes bytes(AclId list) const { return as_bytes(at(list).bytes); }  // as on the wire
+    uint64_t hash(AclId list) const { return at(list).hash; }           // of those bytes, odd
+    const std::vector<Acl>& entries(AclId list) const { return at(list).entries; }
     bool has(AclId list) const {
-        return list > 0 && list < lists_.size() && !lists_[list].bytes.empty();
+        return list > 0 && list < end_ && pieces_[list / piece_lists] != nullptr &&
+               !at(list).bytes.empty();
     }
 
     // For snapshots: all numbers in use are below `end`; `restore` puts a list back in its place,
     // without users.
-    AclId end() const { return static_cast<AclId>(lists_.size()); }
+    AclId end() const { return end_; }
     bool restore(AclId list, Bytes bytes);
     void restored();
 
@@ -78,13 +81,26 @@ private:
         uint32_t users = 0;
     };
 
+    // Room for lists comes in pieces that stay where they are. A snapshot's numbers may leave most
+    // of them out: what nobody has takes no room, here or among the free ones.
+    static constexpr AclId piece_lists = 256;
+    using Piece = std::array<List, piece_lists>;
+    struct Numbers {
+        AclId first;
+        AclId end;
+    };
+
+    List& at(AclId list) { return (*pieces_[list / piece_lists])[list % piece_lists]; }
+    const List& at(AclId list) const { return (*pieces_[list / piece_lists])[list % piece_lists]; }
     AclId intern(std::string bytes);
+    AclId free_number();
     void fill(AclId list, std::string bytes);
 
-    std::deque<List> lists_;
-    std::vector<AclId> free_;
+    std::vector<std::unique_ptr<Piece>> pieces_;
+    AclId end_ = 1;              // 0 is no list
+    std::vector<Numbers> free_;  // below end_
     std::vector<AclId> unused_;  // users went to 0 since the last collect
-    std::map<std::string_view, AclId, std::less<>> by_bytes_;  // views into lists_
+    std::map<std::string_view, AclId, std::less<>> by_bytes_;  // views into lists
 };
 
 // The id text of a digest identity or access entry: user:base64(sha1(user:password)).

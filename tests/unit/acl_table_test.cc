@@ -1,5 +1,7 @@
 // acl_table_test.cc -- equal lists are stored once and forgotten after their last user.
 
+#include <set>
+
 #include "state/acl.h"
 #include "world.h"
 
@@ -162,4 +164,36 @@ TEST_CASE("identities survive the way through an entry, and broken ones are noti
     read.clear();
     CHECK(decode({}, read));
     CHECK(read.empty());
+}
+
+TEST_CASE("numbers far apart take no room between them, and what is between is free") {
+    constexpr AclId far = (1u << 30) - 1;
+    AclTable table;
+    REQUIRE(table.restore(5, as_bytes(open_acl(3))));
+    REQUIRE(table.restore(far, as_bytes(open_acl(5))));
+    table.add_user(far);
+    table.restored();
+    CHECK(table.end() == far + 1);
+    table.collect();
+    CHECK(!table.has(5));  // without users
+    CHECK(table.has(far));
+    CHECK(!table.has(far - 300));
+    std::set<AclId> given{AclTable::open, AclTable::read_only, far};
+    for (int32_t perms = 6; perms < 31; ++perms) {
+        AclId list = 0;
+        REQUIRE(table.intern_request(as_bytes(open_acl(perms)), {}, list) == Err::ok);
+        CHECK(list < far);
+        CHECK(given.insert(list).second);
+        CHECK(as_text(table.bytes(list)) == open_acl(perms));
+    }
+}
+
+TEST_CASE("numbers without a gap are counted on") {
+    AclTable table;
+    for (AclId list = 3; list < 600; ++list)
+        REQUIRE(table.restore(list, as_bytes(open_acl(3 + static_cast<int32_t>(list % 20)))));
+    table.restored();
+    AclId list = 0;
+    REQUIRE(table.intern_request(as_bytes(open_acl(29)), {}, list) == Err::ok);
+    CHECK(list == 600);
 }
