@@ -334,10 +334,16 @@ bool Core::may_resume() {
     return false;
 }
 
+// Who has no turn in this one is among the first of the next.
 void Core::resume_waiting() {
     std::vector<ClientId> waiting;
     std::swap(waiting, waiting_);
-    for (ClientId id : waiting) {
+    for (auto at = waiting.begin(); at != waiting.end(); ++at) {
+        if (made_enough()) {
+            waiting_.insert(waiting_.begin(), at, waiting.end());
+            return;
+        }
+        ClientId id = *at;
         Client* client = find_client(id);
         if (client == nullptr || client->gone || !client->waiting) continue;
         if (!may_take(*client)) {

@@ -117,7 +117,7 @@ bool Core::may_take(const Client& client) const {
     if (client.changing) return false;
     size_t output = client.out.size() + client.unsent + client.promised;
     bool tight = unsent_ + promised_ + made_ >= config_.output_max / 8;
-    return client.queued() < config_.client_outstanding_max &&
+    return !made_enough() && client.queued() < config_.client_outstanding_max &&
            forwarded_ < forwarded_max &&
            output < (tight ? output_bytes_little : output_bytes_soft) &&
            (log_ == nullptr || log_->window_bytes() < config_.input_max / 2);

@@ -24,7 +24,7 @@ struct Server : MemoryIo {
 
     Server() {
         log_set_sink([](LogLevel, std::string_view) {});
-        config.data_dir = "d";
+        config.data_dir = std::string("d");  // GCC 12 warns of a plain one (its bug 105651)
         config.segment_bytes = 64 * 1024;
     }
     ~Server() override { log_set_sink(nullptr); }
