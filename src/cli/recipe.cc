@@ -33,9 +33,11 @@ Recipe::Recipe(Shell& shell) : shell_(shell), session_(shell.session()) {
     struct sigaction hangup = {};
     sigaction(SIGHUP, nullptr, &hangup);
     bool nohup = hangup.sa_handler == SIG_IGN;
-    for (int number : {SIGINT, SIGTERM, SIGCHLD, SIGHUP})
+    for (int number : {SIGINT, SIGTERM, SIGCHLD, SIGHUP, SIGALRM})
         if (number != SIGHUP || !nohup)
             caught_.push_back(session_.catch_signal(number, caught, this));
+    // One that came before them, while the prompt's line was taken, is not passed to them.
+    if (!session_.poll()) on_signal(SIGINT);
     ShellListener listener;
     listener.context = this;
     listener.on_watch = [](void* of, const WatcherEvent& event, int64_t zxid) {
@@ -68,7 +70,7 @@ Status Recipe::begin(const Args& args) {
         resume(session_.now_ms() + ms);
     }
     shell_.flush();
-    if (session_.connect()) {
+    if (session_.connect() && !stopped()) {
         if (args.has("timeout")) resume(session_.now_ms() + ms);
         return Status::ok;
     }
@@ -107,7 +109,7 @@ Status Recipe::fail(Err err, std::string_view path) {
 }
 
 Status Recipe::verdict() {
-    if (signal_ == SIGINT) return shell_.complain("interrupted", Status::interrupted);
+    if (signal_ == SIGINT || signal_ == SIGALRM) return shell_.fail(Err::request_timeout, "");
     if (signal_ != 0)
         return shell_.complain("ended by a signal", static_cast<Status>(128 + signal_));
     return shell_.complain("timed out", Status::timed_out);
@@ -139,6 +141,8 @@ void Recipe::on_signal(int signal) {
     stirred_ = true;
     if (signal == SIGCHLD) child_news_ = true;
     else signal_ = to_pass_on_ = signal;
+    // Our --deadline means nothing to a child: it is told to end.
+    if (signal == SIGALRM) to_pass_on_ = SIGTERM;
 }
 
 // -- paths ---------------------------------------------------------------------------------------

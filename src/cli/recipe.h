@@ -1,7 +1,8 @@
 // recipe.h -- what the recipes share: patience, signals, deadlines, events, and paths to be made.
 //
 // A Recipe is what one command does while it waits for things to happen. As long as it lives
-// signals come to it instead of ending the program, and events are its own instead of being shown.
+// signals come to it instead of ending the program (--deadline is one: SIGALRM), and events are its
+// own instead of being shown.
 //
 //     Recipe recipe(shell);
 //     status = recipe.begin(args);                  connects, reads --timeout

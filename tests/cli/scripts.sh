@@ -141,6 +141,13 @@ test_deadline() {
         [ "$status" -eq 8 ] && [ "$(wc -l <"$dir/err")" -eq 1 ] && [ $(($(now_ms) - begin)) -lt 2000 ]
         verdict "and a script whose next line does not come" $?
     fi
+    zk --deadline 300ms wait /never
+    expect "--deadline ends a wait" 8 "" "not done after 300 ms$nl"
+    zk --deadline 300ms lock /deadline -- sleep 60
+    expect "and a command that holds a lock" 8 "" "not done after 300 ms$nl"
+    zk ls /deadline
+    expect "which is given back" 0 "" ""
+    zk delete /deadline
     zk --deadline 1m exists /
     expect "a deadline that is kept does nothing" 0 "true$nl" ""
     zk --deadline soon exists /
