@@ -28,7 +28,7 @@ constexpr Acl anyone[] = {{.perms = perm::all, .scheme = "world", .id = "anyone"
 }  // namespace
 
 Recipe::Recipe(Shell& shell) : shell_(shell), session_(shell.session()) {
-    shell.drain(0);
+    bool drained = shell.drain(0);
     auto caught = [](void* of, int signal) { static_cast<Recipe*>(of)->on_signal(signal); };
     struct sigaction hangup = {};
     sigaction(SIGHUP, nullptr, &hangup);
@@ -36,8 +36,8 @@ Recipe::Recipe(Shell& shell) : shell_(shell), session_(shell.session()) {
     for (int number : {SIGINT, SIGTERM, SIGCHLD, SIGHUP, SIGALRM})
         if (number != SIGHUP || !nohup)
             caught_.push_back(session_.catch_signal(number, caught, this));
-    // One that came before them, while the prompt's line was taken, is not passed to them.
-    if (!session_.poll()) on_signal(SIGINT);
+    // One that came before them, while a line was taken or drained, is not passed to them.
+    if (!drained || !session_.poll()) on_signal(SIGINT);
     ShellListener listener;
     listener.context = this;
     listener.on_watch = [](void* of, const WatcherEvent& event, int64_t zxid) {

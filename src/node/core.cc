@@ -241,6 +241,7 @@ bool Core::turn() {
     if (log_->cut_needed() && links_ != nullptr) log_->wait_for_room();
     if (log_->cut_needed() && state_->zxid() == log_->durable_zxid()) cut_back_log();
     take_barriers();
+    made_applying_ = made_;
     if (!waiting_.empty()) resume_waiting();
     for (const Happening& happening : taken_)
         if (!mine(happening)) take(happening);
@@ -544,7 +545,7 @@ void Core::flush() {
         drop_if_unread(*client, client->unsent);
     }
     dirty_.clear();
-    made_ = 0;
+    made_ = made_applying_ = 0;
 }
 
 void Core::disk_done(Lane lane, uint64_t ticket, const DiskResult& result) {

@@ -284,8 +284,9 @@ private:
     void take_bytes(Client& client, Bytes bytes);
     size_t take_frames(Client& client, Bytes bytes);
     static size_t look_ahead(Tree::Ahead& ahead, Bytes frames);
-    // All clients together, in a turn: who asks for little is not to wait for much.
-    bool made_enough() const { return made_ >= made_max; }
+    // All clients together, in a turn: who asks for little is not to wait for much. What is applied
+    // first does not count, or it could keep those who wait waiting for ever.
+    bool made_enough() const { return made_ - made_applying_ >= made_max; }
     bool may_take(const Client& client) const;
     size_t expected_bytes(const Client& client, int32_t op, Bytes body) const;
     void wait(Client& client);
@@ -447,6 +448,7 @@ private:
     uint64_t forwarded_ = 0;        // bytes of requests in all queues that the leader was asked for
     static constexpr uint64_t made_max = 8u << 20;
     uint64_t made_ = 0;             // bytes of replies since the last flush
+    uint64_t made_applying_ = 0;    // of these, before anything was taken
     uint64_t outstanding_ = 0;      // requests in all queues
 
     // Time. now_us_ is the world's; clock_us_ stands still while this node did not run.
