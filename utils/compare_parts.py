@@ -1,5 +1,6 @@
 """The parts of utils/compare. Each starts what it needs, adds figures, leaves nothing running."""
 import json
+import os
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ LOADS = [
     Load("set 64x16", 64, 16, "set", (), [("redis", "cpu", 0.5), ("ZooKeeper", "cpu", 10)]),
     Load("set 16x1", 16, 1, "set"),
     Load("set 1x1", 1, 1, "set", (), [("null server", "p50", 1 / 1.1)]),
+    Load("set 1x1 pinned", 1, 1, "set", (), [("null server", "p50", 1 / 1.1)], is_pinned=True),
     Load("create 64x16", 64, 16, "create", (), [("ZooKeeper", "cpu", 12)]),
     Load("multi of 10 creates 64x16", 64, 16, "creates", ("--batch", 10),
          [("ZooKeeper", "cpu", 12)]),
@@ -72,8 +74,11 @@ def measure_load(options, load, servers, loads, figures, raw):
             if server.name not in runs:
                 continue
             server.pause(False)
+            if load.is_pinned:
+                server.run_on({options.processor})
             time.sleep(0.3)
             runs[server.name].append(server.run(load, options.seconds))
+            server.run_on(os.sched_getaffinity(0))
             server.pause(True)
     raw += [dict(load=load.name, server=name, **result)
             for name, results in runs.items() for result in results]

@@ -94,6 +94,11 @@ class Server:
         """Of all its threads, to the nanosecond; Linux makes the clock's id from the process's."""
         return time.clock_gettime(~self.process.pid << 3 | 2)
 
+    def run_on(self, processors):
+        """Puts all its threads there, as `taskset -a` does."""
+        for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+            os.sched_setaffinity(int(thread), processors)
+
     def has_children(self):
         """Whether a snapshot is being written, without asking the server."""
         pid = self.process.pid
@@ -250,7 +255,9 @@ class Redis(Server):
 class Load:
     """What is asked of a server: `arguments` go to zk-bench."""
 
-    def __init__(self, name, connections, depth, workload, arguments=(), targets=()):
+    def __init__(self, name, connections, depth, workload, arguments=(), targets=(),
+                 is_pinned=False):
         self.name, self.connections, self.depth = name, connections, depth
         self.workload, self.arguments = workload, arguments
+        self.is_pinned = is_pinned  # the servers run on one processor, the same for all
         self.targets = targets  # (server beside zkd, figure, how many times better)
