@@ -25,7 +25,7 @@ namespace {
 
 using namespace zk;
 
-// As ZooKeeper's (operations.md 1.2).
+// As ZooKeeper's.
 constexpr int exit_error = 1;
 constexpr int exit_config = 2;
 constexpr int exit_data = 3;

@@ -271,8 +271,8 @@ std::string bench_help() {
     for (const Workload& workload : workloads()) {
         std::string often = workload.operations == 0 ? std::string(workload.extent)
                                                      : std::to_string(workload.operations);
-        std::string left = padded("  " + std::string(workload.name), 12) + often;
-        text += beside(std::move(left), 22, workload.help);
+        std::string left = padded("  " + std::string(workload.name), 13) + often;
+        text += beside(std::move(left), 24, workload.help);
     }
     text +=
         "\nEverything is made below /zk-bench, which is removed at the end. Latency is the time\n"

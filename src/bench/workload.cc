@@ -29,7 +29,7 @@ constexpr std::array rows = {
     Workload{"fill", 0, "--znodes", false, "make the znodes that others read; memory of each",
              run_fill},
     Workload{"watches", 0, "--znodes", true, "a watch on every znode; memory of each", run_watches},
-    Workload{"watch-all", 0, "-c*--znodes", true,
+    Workload{"watch-all", 0, "-c*znodes", true,
              "a watch of every connection on every znode; memory of each", run_watch_all},
 };
 

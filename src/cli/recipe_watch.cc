@@ -62,6 +62,7 @@ private:
     const Args& args_;
     std::string root_;
     std::map<std::string, Known> known_;
+    std::set<std::string> hidden_;  // below the root: not to be read by us
     int32_t count_ = 0;  // 0: without end
     int32_t told_ = 0;
     int64_t watched_in_ = 0;  // the session with the recursive watch
@@ -199,6 +200,11 @@ Watcher::Seen Watcher::read(const std::string& path, bool watch) {
 Status Watcher::look_at(const std::string& path, EventType event, int64_t zxid, bool watch) {
     Seen seen = read(path, watch);
     if (seen.err == Err::session_expired) return Status::expired;
+    if (seen.err == Err::no_auth && path != root_) {
+        if (hidden_.insert(path).second)
+            shell_.warn("Insufficient permission : " + path + " (left out, with all below)");
+        return Status::ok;
+    }
     if (seen.err != Err::ok && seen.err != Err::no_node) return recipe_.fail(seen.err, path);
     auto at = known_.find(path);
     if (seen.err == Err::no_node) {

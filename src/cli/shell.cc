@@ -171,6 +171,8 @@ Status Shell::finish() {
 bool Shell::close() {
     finish();
     flush();
+    // Who leaves is told no more: it may be of a watch that only a recipe knew about.
+    if (!zkcli()) print_watches_ = false;
     // Only who owns ephemerals has to wait for them to be gone.
     session_.close(holds_ephemerals_ && !deadline_passed_);
     flush();

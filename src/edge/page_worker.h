@@ -27,7 +27,7 @@ public:
 
     // False: nothing is taken, for it is busy with others, or there can be no thread.
     bool start(PageWork work, std::vector<PageRange>& ranges);
-    // After the page at hand; nobody waits.
+    // After the 256 kB at hand, and the rest behind them; nobody waits here.
     void stop() { stopping_ = true; }
     bool busy() const { return running_ && !done_; }
 

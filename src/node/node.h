@@ -3,7 +3,7 @@
 // Layer 5. Owns the clients (their queues and unsent replies), the quorum machine, the storage and
 // the state. Deterministic: everything comes in by `on_*` events and by Io, everything goes out by
 // Io. Callbacks only queue; `turn` does the work, once before each sleep of the loop, always in the
-// order of design.md section 3.
+// order that core.h says.
 #pragma once
 
 #include <memory>

@@ -5,9 +5,9 @@
 //     words.cc         the table of words; connections, sessions, watches
 //     words_server.cc  srvr, conf, mntr: the server and its part in the ensemble
 //
-// The texts are ZooKeeper's own (operations.md 2.2), since programs read them. Invariant: a word
-// that needs a serving node is not called on one that does not serve, and the others look neither
-// at the log nor at the quorum's progress, which a blank node has not.
+// The texts are ZooKeeper's own, since programs read them. Invariant: a word that needs a serving
+// node is not called on one that does not serve, and the others look neither at the log nor at the
+// quorum's progress, which a blank node has not.
 
 #pragma once
 

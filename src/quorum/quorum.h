@@ -141,7 +141,6 @@ public:
     // A new leader that has not appended its first entry.
     bool wants_first_entry() const { return role_ == Role::leader && term_start_ == 0; }
     const Terms& terms() const { return terms_; }
-    uint64_t heard_leader_us() const { return heard_leader_us_; }
     uint64_t elections() const { return elections_; }         // this node won, since the start
     uint64_t election_us() const { return election_took_us_; }  // the last one, of losing to having
 

@@ -4,7 +4,7 @@
 // that nobody uses any more is forgotten at the next `collect`, so a number seen while an entry is
 // applied stays good until the events of that entry are out.
 //
-// Semantics: protocol.md 3.4 to 3.6 (ZooKeeperServer.checkACL, PrepRequestProcessor.fixupACL).
+// Semantics: ZooKeeper's, ZooKeeperServer.checkACL and PrepRequestProcessor.fixupACL.
 
 #pragma once
 

@@ -1,8 +1,8 @@
 // index.h -- finds a record's 32-bit number by the hash of its key.
 //
 // Layer 2. Owns a table of slots and nothing of the records: the caller says by a function whether
-// a number found is the one it looks for. Eight bytes a slot, of which eight to twelve of
-// sixteen are in use:
+// a number found is the one it looks for. Eight bytes a slot; eight to twelve of sixteen are in use
+// as it grows, down to two of sixteen once most are removed:
 //
 //     slot: | u32 hash | u32 number |     number 0: free
 //

@@ -4,7 +4,7 @@
 //     reply     (MultiHeader type result)*  MultiHeader(-1, done)
 //
 // A multi that fails answers err 0 in the reply's header all the same; the verdicts are in the
-// results: 0 before the operation that failed, its code there, -2 after it (protocol.md 2.7).
+// results: 0 before the operation that failed, its code there, -2 after it.
 
 #include "state/commands.h"
 

@@ -1,6 +1,6 @@
 // path.h -- which paths name a znode, and their parts.
 //
-// Layer 2. The rules are those of PathUtils.validatePath (protocol.md 4.5).
+// Layer 2. The rules are those of PathUtils.validatePath.
 
 #pragma once
 

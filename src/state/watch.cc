@@ -1,4 +1,4 @@
-// watch.cc -- see watch.h. The order of events is WatchManager's and DataTree's (protocol.md 5.2).
+// watch.cc -- see watch.h. The order of events is WatchManager's and DataTree's.
 
 #include "state/watch.h"
 

@@ -1,5 +1,5 @@
-// writes.cc -- the handlers of single writes. Each checks everything, in ZooKeeper's order
-// (protocol.md 2.4), before it changes anything: the first check that fails decides.
+// writes.cc -- the handlers of single writes. Each checks everything, in ZooKeeper's order,
+// before it changes anything: the first check that fails decides.
 
 #include <climits>
 #include <cstdio>

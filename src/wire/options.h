@@ -94,7 +94,7 @@ struct Config {
     uint32_t purge_keeps = 3;                     // snapshots
     uint64_t purge_interval_ms = 3600ull * 1000;  // 0: nothing is ever purged
 
-    // What the state allows. These change results, so they are replicated (design.md, decision 1).
+    // What the state allows. These change results, so they are replicated.
     bool enforce_quota = false;
     bool skip_acl = false;
     bool extended_types = true;  // TTL znodes

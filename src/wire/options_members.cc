@@ -1,4 +1,4 @@
-// The lines that say who is in the ensemble (operations.md 1.4):
+// The lines that say who is in the ensemble:
 //
 //     server.1=host:2888:3888[:role][|host:2888:3888[:role]]...[;[address:]clientPort]
 //     group.1=1:2:3                      refused

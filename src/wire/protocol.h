@@ -142,6 +142,5 @@ inline constexpr int32_t xid_auth = -4;
 inline constexpr int32_t xid_set_watches = -8;
 
 inline constexpr size_t password_size = 16;
-inline constexpr uint32_t frame_bytes_max_default = 1048575;  // jute.maxbuffer
 
 }  // namespace zk

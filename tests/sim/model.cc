@@ -19,8 +19,8 @@ std::string parent_of(std::string_view path) {
 }
 std::string name_of(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
-// protocol.md 4.5, for the characters that simulated clients use: ASCII, and two-byte UTF-8 from
-// U+00A0 on.
+// PathUtils.validatePath, for the characters that simulated clients use: ASCII, and two-byte UTF-8
+// from U+00A0 on.
 bool good_path(std::string_view path) {
     if (path.empty() || path[0] != '/') return false;
     if (path == "/") return true;
@@ -126,7 +126,7 @@ void append_multi_header(std::string& reply, int32_t type, bool done, int32_t er
     reply += out.text();
 }
 
-// The type of a create's result within a multi (protocol.md 2.4, last table).
+// The type of a create's result within a multi.
 int32_t result_type(Op op, int32_t flags) {
     bool stat = op == Op::create2 || op == Op::create_container || flags == 4;
     if (op == Op::create_ttl) stat = flags >= 4;
@@ -186,7 +186,7 @@ bool Model::allows(const AclList& acl, int32_t perms, const Who& who) const {
     return false;
 }
 
-// protocol.md 3.5.
+// What is stored for the list that was asked for (PrepRequestProcessor.fixupACL).
 Err Model::fix_acl(Bytes bytes, const Who& who, AclList& out) const {
     Reader in(bytes);
     AclList asked;
@@ -326,7 +326,7 @@ ModelOutcome Model::close(const Entry& entry) {
     return {};
 }
 
-// A reaper's entry must fit the rules of protocol.md 4.4, and may come too late.
+// A reaper's entry must fit the rules of containers and TTLs, and may come too late.
 ModelOutcome Model::reap(const Entry& entry) {
     Reader in(entry.body);
     ReapZnode asked;
@@ -418,7 +418,7 @@ ModelOutcome Model::run(const Write& write, Reader& in) {
     return create(write, in);
 }
 
-// protocol.md 2.4: opcode against flags.
+// Opcode against flags.
 Err Model::plan(const Write& write, const CreateRequest& asked, ModelZnode& znode) const {
     if (asked.flags < 0 || asked.flags > 6) return Err::bad_arguments;
     bool ttl_flag = asked.flags >= 5;

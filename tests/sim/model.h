@@ -1,9 +1,9 @@
 // model.h -- the plainest possible ZooKeeper: maps and strings, the oracle of the simulator.
 //
-// Written from protocol.md, not from src/state, and slow on purpose: nothing here is clever, so
-// that a difference between the two is a bug in one of them. `apply` takes the entries of the log
-// in zxid order; `read` answers at the state so reached. Both yield the bytes of the reply record,
-// and events are handed out for every connection that watches.
+// Written from what Apache ZooKeeper does, not from src/state, and slow on purpose: nothing here is
+// clever, so that a difference between the two is a bug in one of them. `apply` takes the entries
+// of the log in zxid order; `read` answers at the state so reached. Both yield the bytes of the
+// reply record, and events are handed out for every connection that watches.
 
 #pragma once
 
@@ -104,8 +104,8 @@ public:
     };
     // `notices`: events that go out before the reply.
     ModelOutcome read(Op op, Bytes body, const Asker& asker, std::vector<ModelEvent>& notices);
-    // The id that a session made by this entry has. Its form is the server's own affair
-    // (protocol.md 6.1); that it is this one is checked by the first answer.
+    // The id that a session made by this entry has. Its form is the server's own affair;
+    // that it is this one is checked by the first answer.
     static int64_t session_id(const Entry& entry);
     void forget(Connection connection) { watches_.erase(connection); }
     void forget_all_watches() { watches_.clear(); }

@@ -32,7 +32,7 @@ void write_data(Buffer& out, const ModelZnode& znode) {
 
 }  // namespace
 
-// protocol.md 5.2: one table, or both for a deletion, told once a connection.
+// One table, or both for a deletion, told once a connection.
 void Model::fire_at(const std::string& path, EventType type, const AclList& acl, bool data_table,
                     bool child_table) {
     for (auto& [connection, paths] : watches_) {
@@ -213,7 +213,7 @@ ModelOutcome Model::read_multi(Reader& in, const Asker& asker) {
     return answered(out);
 }
 
-// protocol.md 5.6.
+// What was missed is told at once; for the rest it waits again.
 ModelOutcome Model::set_watches(Op op, Reader& in, const Asker& asker,
                                 std::vector<ModelEvent>& notices) {
     SetWatches asked;
@@ -251,7 +251,7 @@ ModelOutcome Model::set_watches(Op op, Reader& in, const Asker& asker,
     return {};
 }
 
-// addWatch, checkWatches, removeWatches (protocol.md 2.5).
+// addWatch, checkWatches, removeWatches.
 ModelOutcome Model::watch_lists(Op op, Reader& in, const Asker& asker) {
     PathNumber asked;
     decode(in, asked);

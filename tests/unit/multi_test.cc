@@ -1,5 +1,5 @@
 // multi_test.cc -- several operations as one: all or nothing, each sees those before it, and a
-// result for each whatever happens (protocol.md 2.7).
+// result for each whatever happens.
 
 #include <set>
 

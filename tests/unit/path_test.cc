@@ -1,4 +1,4 @@
-// path_test.cc -- which texts are paths (protocol.md 4.5).
+// path_test.cc -- which texts are paths.
 
 #include "state/path.h"
 

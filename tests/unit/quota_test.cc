@@ -1,5 +1,4 @@
-// quota_test.cc -- quotas: the texts, what is counted where, and what a hard limit refuses
-// (protocol.md 4.6).
+// quota_test.cc -- quotas: the texts, what is counted where, and what a hard limit refuses.
 
 #include "state/quota.h"
 

@@ -1,5 +1,5 @@
 // set_watches_test.cc -- a client that comes back says what it waited for: what it missed it is
-// told at once, for the rest it waits again (protocol.md 5.6).
+// told at once, for the rest it waits again.
 
 #include "world.h"
 

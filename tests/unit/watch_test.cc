@@ -1,5 +1,4 @@
-// watch_test.cc -- who is told of which change, in which order, and how long a watch lasts
-// (protocol.md 5).
+// watch_test.cc -- who is told of which change, in which order, and how long a watch lasts.
 
 #include "state/watch.h"
 
