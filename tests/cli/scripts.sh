@@ -196,6 +196,12 @@ test_wrong_servers() {
     local wrong_pid=$COPROC_PID kind place begin
     local from=${COPROC[0]}
     while read -r kind place <&"$from" && [ "$kind" != ready ]; do
+        if [ "$kind" = late ]; then
+            "$cli" -server "$place" create -e /e >"$dir/out" 2>"$dir/err"
+            status=$?
+            expect "who leaves is told of no watch" 0 "/e$nl" ""
+            continue
+        fi
         begin=$(now_ms)
         "$cli" -server "$place" -timeout 3000 get / >"$dir/out" 2>"$dir/err"
         status=$?

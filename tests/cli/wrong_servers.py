@@ -50,6 +50,22 @@ def slam(connection):
     connection.close()
 
 
+def frame(pattern, *values):
+    body = struct.pack(">" + pattern, *values)
+    return struct.pack(">i", len(body)) + body
+
+
+def late(connection):
+    """Makes a znode, and tells of another before it answers the end of the session."""
+    connection.recv(100)
+    connection.sendall(WELCOME)
+    connection.recv(200)
+    connection.sendall(frame("iqii2s", 1, 1, 0, 2, b"/e"))
+    connection.recv(100)
+    connection.sendall(frame("iqiiii2s", -1, -1, 0, 4, 3, 2, b"/b") + frame("iqi", 2, 2, 0))
+    connection.close()
+
+
 KINDS = {
     "http": answer(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", False),
     "silent": kept.append,
@@ -62,6 +78,7 @@ KINDS = {
     "out of order": welcome(struct.pack(">iiqi", 16, 999, 1, 0)),
     "slamming the door": slam,
     "silent once it is asked": welcome(None),
+    "late": late,
 }
 
 
