@@ -78,7 +78,8 @@ def measure_load(options, load, servers, loads, figures, raw):
                 server.run_on({options.processor})
             time.sleep(0.3)
             runs[server.name].append(server.run(load, options.seconds))
-            server.run_on(os.sched_getaffinity(0))
+            if load.is_pinned:
+                server.run_on(os.sched_getaffinity(0))
             server.pause(True)
     raw += [dict(load=load.name, server=name, **result)
             for name, results in runs.items() for result in results]

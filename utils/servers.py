@@ -97,7 +97,8 @@ class Server:
     def run_on(self, processors):
         """Puts all its threads there, as `taskset -a` does."""
         for thread in os.listdir(f"/proc/{self.process.pid}/task"):
-            os.sched_setaffinity(int(thread), processors)
+            with contextlib.suppress(ProcessLookupError):  # threads end, too
+                os.sched_setaffinity(int(thread), processors)
 
     def has_children(self):
         """Whether a snapshot is being written, without asking the server."""

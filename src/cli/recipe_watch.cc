@@ -15,6 +15,7 @@
 #include <set>
 
 #include "cli/handlers.h"
+#include "cli/print.h"
 #include "cli/recipe.h"
 #include "cli/recipe_handlers.h"
 
@@ -52,6 +53,7 @@ private:
                 const Seen* seen);
     Status run_command(std::string_view kind, const std::string& path, int64_t zxid,
                        int32_t version, const Seen* seen);
+    bool is_below_hidden(std::string_view path) const;
     bool finished() const { return count_ > 0 && told_ >= count_; }
     std::string child_path(std::string_view parent, std::string_view name) const {
         return std::string(parent == "/" ? "" : parent) + "/" + std::string(name);
@@ -86,7 +88,7 @@ Status Watcher::run() {
             status = look_at_all();
         } else {
             for (const Recipe::Event& event : events)
-                if (status == Status::ok && !finished())
+                if (status == Status::ok && !finished() && !is_below_hidden(event.path))
                     status = look_at(event.path, event.type, event.zxid, false);
         }
         if (status == Status::expired) continue;
@@ -144,13 +146,21 @@ Status Watcher::walk(const std::string& path, std::set<std::string>& found) {
 Status Watcher::forget_all_but(const std::set<std::string>& found) {
     for (auto at = known_.end(); at != known_.begin() && !finished();) {
         --at;
-        if (found.contains(at->first)) continue;
+        if (found.contains(at->first) || is_below_hidden(at->first)) continue;
         auto [path, was] = *at;
         at = known_.erase(at);
         Status status = tell("deleted", path, 0, was.version, nullptr);
         if (status != Status::ok) return status;
     }
     return Status::ok;
+}
+
+// The walk does not get there: what it does not find there is not gone.
+bool Watcher::is_below_hidden(std::string_view path) const {
+    if (hidden_.empty()) return false;
+    for (size_t end = path.rfind('/'); end != path.npos && end > 0; end = path.rfind('/', end - 1))
+        if (hidden_.contains(std::string(path.substr(0, end)))) return true;
+    return false;
 }
 
 Status Watcher::look_at_children() {
@@ -202,9 +212,10 @@ Status Watcher::look_at(const std::string& path, EventType event, int64_t zxid, 
     if (seen.err == Err::session_expired) return Status::expired;
     if (seen.err == Err::no_auth && path != root_) {
         if (hidden_.insert(path).second)
-            shell_.warn("Insufficient permission : " + path + " (left out, with all below)");
+            shell_.warn(error_text(Err::no_auth, path) + " (left out, with all below)");
         return Status::ok;
     }
+    hidden_.erase(path);
     if (seen.err != Err::ok && seen.err != Err::no_node) return recipe_.fail(seen.err, path);
     auto at = known_.find(path);
     if (seen.err == Err::no_node) {

@@ -1,7 +1,7 @@
 // version.h -- how this server names itself: as a ZooKeeper 3.9 to tools, as zkd to people.
 //
-// Layer 5. Tools take the three numbers and the date apart in their own ways: the date is in
-// the one form that all of them read. The Makefile puts it, the last commit's, into built.h.
+// Layer 5. Tools take the three numbers and the date apart in their own ways: the date is in the
+// one form that all of them read. The Makefile puts it, the last commit's, into built.h.
 
 #pragma once
 

@@ -369,11 +369,22 @@ test_watch() {
     expect "a command gets path, version and data" 0 \
         "present /t 0 x${nl}present /t/a 0 1${nl}present /t/a/b 0 2$nl" ""
     if [ -z "$apache" ]; then  # 3.8 lets everybody know that a znode is there
-        quiet create /t/Hidden secret world:anyone:c
+        quiet create /t/Hidden secret world:anyone:cd
         zk watch /t --initial --recursive --count 3 -- sh -c 'echo "$ZK_PATH"'
         expect "what may not be read is left out, and named" 0 "/t${nl}/t/a${nl}/t/a/b$nl" \
             "Insufficient permission : /t/Hidden (left out, with all below)$nl"
+        quiet create /t/Hidden/in 1
+        behind above watch /t --initial --recursive --count 4
+        local above=$!
+        lines_of "$dir/above.out" 3
+        quiet set /t/Hidden/in 2
+        quiet create /t/z
+        wait $above
+        [ "$(cut -f 1,2 "$dir/above.out" | tail -1)" = "created${tab}/t/z" ]
+        verdict "and so is what happens below" $?
+        quiet delete /t/Hidden/in
         quiet delete /t/Hidden
+        quiet delete /t/z
     fi
     zk -json watch /t --initial --children --count 2
     expect "JSON has the data" 0 \
