@@ -3,6 +3,7 @@
 #include "state/tree.h"
 
 #include <algorithm>
+#include <bit>
 #include <climits>
 #include <utility>
 
@@ -14,6 +15,7 @@ namespace zk {
 namespace {
 
 constexpr Extra no_extra = {};
+constexpr uint32_t minus_one = ~0u;  // to add it
 
 uint32_t size_of(Bytes data) {
     return data.data() == nullptr ? null_data : static_cast<uint32_t>(data.size());
@@ -28,6 +30,17 @@ size_t name_size_of(const Znode& znode) { return uint32_t{znode.name_size}; }
 // Java's int arithmetic, which every client sees.
 int32_t wrapping_add(int32_t a, int32_t b) {
     return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+}
+
+// A list of children has room for 6, 8, 12, 16, 24, 32 and so on: which of these follows from how
+// many there are, so nobody has to keep it. Six are what malloc's smallest block has room for.
+constexpr uint32_t smallest_room = 6;
+bool fills_its_room(uint32_t count) {
+    return count == 0 || (count >= smallest_room && count >> std::countr_zero(count) <= 3);
+}
+uint32_t room_above(uint32_t count) {
+    if (count == 0) return smallest_room;
+    return std::has_single_bit(count) ? count / 2 * 3 : count / 3 * 4;
 }
 
 }  // namespace
@@ -278,15 +291,13 @@ Znode* Tree::make_block(const Znode& head, std::string_view name, Bytes data) {
 
 void Tree::adopt(ZnodeId parent, ZnodeId child) {
     Extra& family = need_extra(parent);
-    if (family.child_count == family.child_capacity) {
+    if (fills_its_room(family.child_count)) {
         ASSERT(family.child_count < (1u << 31));
-        uint32_t capacity = family.child_capacity + family.child_capacity / 2 + 2;
         // Large arrays are moved by the kernel without copying (mremap).
-        auto* children =
-            static_cast<ZnodeId*>(realloc(family.children, capacity * sizeof(ZnodeId)));
+        auto* children = static_cast<ZnodeId*>(
+            realloc(family.children, room_above(family.child_count) * sizeof(ZnodeId)));
         ASSERT(children != nullptr);
         family.children = children;
-        family.child_capacity = capacity;
     }
     places_[child] = {.parent = parent, .place = family.child_count};
     family.children[family.child_count++] = child;
@@ -302,15 +313,19 @@ void Tree::disown(ZnodeId parent, ZnodeId child) {
     if (family.child_count == 0) {
         free(family.children);
         family.children = nullptr;
-        family.child_capacity = 0;
-    } else if (family.child_capacity > 64 && family.child_count < family.child_capacity / 4) {
-        uint32_t capacity = family.child_capacity / 2;
-        auto* children =
-            static_cast<ZnodeId*>(realloc(family.children, capacity * sizeof(ZnodeId)));
-        if (children == nullptr) return;
-        family.children = children;
-        family.child_capacity = capacity;
+    } else if (fills_its_room(family.child_count)) {
+        // At most this much is in use: where it cannot be cut, it stays larger.
+        auto* children = static_cast<ZnodeId*>(
+            realloc(family.children, room_above(family.child_count) * sizeof(ZnodeId)));
+        if (children != nullptr) family.children = children;
     }
+}
+
+// The root's is not kept: everything is below it.
+void Tree::count_below(ZnodeId parent, uint32_t more) {
+    if (parent == root) return;
+    for (ZnodeId above = places_[parent].parent; above != root; above = places_[above].parent)
+        extras_[znodes_[above]->extra].deeper += more;
 }
 
 void Tree::enlist(ZnodeList* list, ZnodeId id) {
@@ -350,6 +365,7 @@ ZnodeId Tree::create(const PathKey& key, const PathKey& above, ZnodeId parent,
     if (seed.kind != ZnodeKind::persistent) need_extra(id).owner = seed.owner;
     enlist(seed.list, id);
     adopt(parent, id);
+    count_below(parent, 1);
     Extra& family = need_extra(parent);
     // The counter sticks at its end, and pzxid with it: ZooKeeper raises both only together.
     if (family.cversion < INT_MAX) {
@@ -378,6 +394,7 @@ void Tree::remove(const PathKey& key, const PathKey& above, ZnodeId id, int64_t 
     drop_terms(key.hash, id);
     index_.erase(key.hash, id);
     disown(parent, id);
+    count_below(parent, minus_one);
     delist(list, id);
     Extra& family = need_extra(parent);
     family.pzxid = std::max(family.pzxid, zxid);
@@ -516,6 +533,7 @@ void Tree::take_back(const Undo& undo) {
         Extra& family = need_extra(parent);
         index_.erase(undo.hash, undo.id);
         disown(parent, undo.id);
+        count_below(parent, minus_one);
         delist(undo.list, undo.id);
         family.cversion = undo.cversion;
         family.pzxid = undo.pzxid;
@@ -527,6 +545,7 @@ void Tree::take_back(const Undo& undo) {
     case Undo::Kind::remove:
         index_.insert(undo.hash, undo.id);
         adopt(parent, undo.id);
+        count_below(parent, 1);
         enlist(undo.list, undo.id);
         need_extra(parent).pzxid = undo.pzxid;
         data_bytes_ += undo.path_size + bytes_of(znode.data_size);
@@ -559,7 +578,10 @@ ZnodeId Tree::restore(std::string_view path, ZnodeId parent, const Saved& saved,
     ZnodeId id = put_back(hash_path(path), path.size(), parent, saved, list);
     bool good = place();
     ASSERT(good);
-    if (parent != 0) digest_ += stat_term(parent_hash, parent);
+    if (parent != 0) {
+        count_below(parent, 1);
+        digest_ += stat_term(parent_hash, parent);
+    }
     complete(hash_path(path), id);
     return id;
 }
@@ -597,6 +619,14 @@ ZnodeId Tree::put_back(uint64_t hash, size_t path_size, ZnodeId parent, const Sa
     data_bytes_ += saved.data.size();
     if (znode.kind == ZnodeKind::ephemeral) ++ephemeral_count_;
     return id;
+}
+
+void Tree::complete(uint64_t hash, ZnodeId id) {
+    const Extra& mine = extra(id);
+    ZnodeId parent = places_[id].parent;
+    if (mine.child_count > 0 && id != root && parent != root)
+        extras_[znodes_[parent]->extra].deeper += mine.child_count + mine.deeper;
+    add_terms(hash, id);
 }
 
 // A table of a hundred megabytes is many times slower to write to at random than from one end to
@@ -683,11 +713,8 @@ ZnodeId Tree::next_in_walk(ZnodeId id, int64_t& depth) const {
 
 uint32_t Tree::descendants(ZnodeId id) const {
     if (id == root) return index_.count() - 1;
-    uint32_t found = 0;
-    int64_t depth = 0;
-    for (ZnodeId at = next_in_walk(id, depth); at != 0 && depth > 0; at = next_in_walk(at, depth))
-        ++found;
-    return found;
+    const Extra& more = extra(id);
+    return more.child_count + more.deeper;
 }
 
 }  // namespace zk

@@ -80,7 +80,7 @@ struct Extra {
     int64_t owner;      // ephemeral: session; ttl: milliseconds; else 0
     ZnodeId* children;
     uint32_t child_count;
-    uint32_t child_capacity;
+    uint32_t deeper;  // how many znodes are below the children; of the root not kept
     int32_t cversion;   // raw: how many children were ever created
     int32_t aversion;
     ZnodeId list_prev;  // ephemerals of one session, or the containers and TTL znodes
@@ -241,7 +241,7 @@ public:
     Sizes sizes() const;
     uint32_t extra_count() const { return extras_.count(); }
     uint64_t digest() const { return digest_; }
-    uint32_t descendants(ZnodeId id) const;
+    uint32_t descendants(ZnodeId id) const;  // all that is below, however deep
 
     // Puts back a znode from a snapshot, as the last child of `parent`; 0 as parent: the root,
     // which is there already. `list` as at creation.
@@ -272,7 +272,7 @@ public:
     size_t unplaced() const { return unplaced_.size(); }
     bool place();
     bool place_rest();  // in the end; what was mapped and not used goes back
-    void complete(uint64_t hash, ZnodeId id) { add_terms(hash, id); }
+    void complete(uint64_t hash, ZnodeId id);
 
     // Walks all znodes, parents before children, without allocating. `depth` follows: + 1 into
     // a child, less on the way back up; a subtree ends where it is back at what it was at its top.
@@ -310,6 +310,7 @@ private:
     Znode* make_block(const Znode& head, std::string_view name, Bytes data);
     void adopt(ZnodeId parent, ZnodeId child);
     void disown(ZnodeId parent, ZnodeId child);
+    void count_below(ZnodeId parent, uint32_t more);
     void enlist(ZnodeList* list, ZnodeId id);
     void delist(ZnodeList* list, ZnodeId id);
     void free_znode(ZnodeId id);

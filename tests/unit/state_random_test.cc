@@ -10,6 +10,7 @@
 // ZKD_SEED=n repeats a run.
 
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <random>
 #include <set>
@@ -338,6 +339,7 @@ void check_books(const State& state) {
     uint64_t blocks = 0;
     uint32_t extras = 0;
     std::set<AclId> lists;
+    std::map<ZnodeId, uint32_t> below;
     int64_t depth = 0;
     for (ZnodeId id = Tree::root; id != 0; id = state.tree.next_in_walk(id, depth)) {
         std::string path = state.tree.path(id);
@@ -352,12 +354,16 @@ void check_books(const State& state) {
                                     state.tree.data(id).size());
         extras += znode.extra != 0;
         lists.insert(znode.acl);
+        for (ZnodeId at = id; at != Tree::root;) ++below[at = state.tree.parent(at)];
         Stat stat = state.tree.stat(id);
         CHECK(stat.pzxid >= stat.czxid);
         CHECK(stat.mzxid >= stat.czxid);
         CHECK(stat.num_children <= state.tree.raw_cversion(id) + 2);  // + 2: made by format
         if (znode.kind == ZnodeKind::ephemeral) CHECK(stat.num_children == 0);
     }
+    depth = 0;
+    for (ZnodeId id = Tree::root; id != 0; id = state.tree.next_in_walk(id, depth))
+        CHECK(state.tree.descendants(id) == below[id]);
     CHECK(state.tree.count() == count);
     CHECK(state.tree.ephemeral_count() == ephemerals);
     CHECK(state.reapable.count == reapable);

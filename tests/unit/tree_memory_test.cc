@@ -159,6 +159,11 @@ TEST_CASE("getAllChildrenNumber counts what is below, however deep") {
     CHECK(below("/a/e") == 0);
     CHECK(below("/") == 6 + 3);
     CHECK(world.read(Op::get_all_children_number, text_body("/x")).err == Err::no_node);
+    Tree& tree = world.state.tree;
+    Tree::Saved saved{.znode = {}, .extra = {}, .name = "restored", .data = {}};
+    tree.restore("/a/b/restored", tree.find("/a/b"), saved, nullptr);
+    CHECK(below("/a/b") == 3);
+    CHECK(below("/a") == 5);
 }
 
 TEST_CASE("the bytes of all paths and data are counted") {
