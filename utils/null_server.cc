@@ -129,6 +129,7 @@ void Disk::report() const {
 struct Client {
     bool shook_hands;
     bool blocked;  // its replies do not fit into the socket: not read before they do
+    bool leaving;  // has closed its session: cut off behind the reply, as by a real server
     size_t in_size;
     size_t out_size;
     size_t out_sent;
@@ -309,6 +310,7 @@ bool Server::take_frame(Client& client, Bytes frame) {
         bool read = op == Op::get_data || op == Op::exists || op == Op::get_children ||
                     op == Op::get_children2 || op == Op::ping;
         if (!read) disk_.add(frame);
+        client.leaving = op == Op::close_session;
         if (!answer(xid, op, in)) return false;
     }
     store_u32(began, static_cast<uint32_t>(out_ - began - 4));
@@ -436,10 +438,13 @@ void Server::put_children(std::string_view path) {
 void Server::flush(int fd) {
     Client& client = clients_[static_cast<size_t>(fd)];
     if (client.out_size == 0) return;
-    ssize_t sent = write(fd, out_of(fd) + client.out_sent, client.out_size - client.out_sent);
+    // A last reply waits for the close, and leaves in one packet with it.
+    ssize_t sent = send(fd, out_of(fd) + client.out_sent, client.out_size - client.out_sent,
+                        client.leaving ? MSG_MORE : 0);
     if (sent < 0 && errno != EAGAIN) return drop(fd);
     if (sent > 0) client.out_sent += static_cast<size_t>(sent);
     bool blocked = client.out_sent < client.out_size;
+    if (client.leaving && !blocked) return drop(fd);
     if (blocked != client.blocked) listen_for(fd, blocked ? EPOLLOUT : EPOLLIN, EPOLL_CTL_MOD);
     client.blocked = blocked;
     if (!blocked) client.out_size = client.out_sent = 0;
