@@ -310,7 +310,7 @@ bool Server::take_frame(Client& client, Bytes frame) {
         bool read = op == Op::get_data || op == Op::exists || op == Op::get_children ||
                     op == Op::get_children2 || op == Op::ping;
         if (!read) disk_.add(frame);
-        client.leaving = op == Op::close_session;
+        client.leaving |= op == Op::close_session;
         if (!answer(xid, op, in)) return false;
     }
     store_u32(began, static_cast<uint32_t>(out_ - began - 4));

@@ -7,6 +7,10 @@
 //
 //     one znode      exists and getData with a watch each; with --children also getChildren
 //     --recursive    one persistent recursive watch, and a walk over the tree after each connect
+//
+// What may not be listed hides what is below it: whether that is there or gone can't be known, so
+// nothing is told of it. An event from there is reason to try again; once it may be listed, what
+// is below is told as after a new connection.
 
 #include <unistd.h>
 
@@ -15,6 +19,7 @@
 #include <set>
 
 #include "cli/handlers.h"
+#include "cli/names.h"
 #include "cli/print.h"
 #include "cli/recipe.h"
 #include "cli/recipe_handlers.h"
@@ -44,16 +49,19 @@ private:
     };
 
     Status look_at_all();
+    Status look_at_event(const Recipe::Event& event);
+    Status look_below(const std::string& top);
     Status look_at(const std::string& path, EventType event, int64_t zxid, bool watch);
     Status look_at_children();
     Status walk(const std::string& path, std::set<std::string>& found);
-    Status forget_all_but(const std::set<std::string>& found);
+    Status forget_all_but(const std::set<std::string>& found, std::string_view top);
     Seen read(const std::string& path, bool watch);
     Status tell(std::string_view kind, const std::string& path, int64_t zxid, int32_t version,
                 const Seen* seen);
     Status run_command(std::string_view kind, const std::string& path, int64_t zxid,
                        int32_t version, const Seen* seen);
-    bool is_below_hidden(std::string_view path) const;
+    void hide(const std::string& path);
+    std::string_view hidden_above(std::string_view path) const;
     bool finished() const { return count_ > 0 && told_ >= count_; }
     std::string child_path(std::string_view parent, std::string_view name) const {
         return std::string(parent == "/" ? "" : parent) + "/" + std::string(name);
@@ -63,8 +71,9 @@ private:
     Recipe& recipe_;
     const Args& args_;
     std::string root_;
-    std::map<std::string, Known> known_;
-    std::set<std::string> hidden_;  // below the root: not to be read by us
+    std::map<std::string, Known, std::less<>> known_;
+    std::map<std::string, uint64_t, std::less<>> hidden_;  // and the last look that found it so
+    uint64_t look_ = 0;  // at a subtree
     int32_t count_ = 0;  // 0: without end
     int32_t told_ = 0;
     int64_t watched_in_ = 0;  // the session with the recursive watch
@@ -88,8 +97,7 @@ Status Watcher::run() {
             status = look_at_all();
         } else {
             for (const Recipe::Event& event : events)
-                if (status == Status::ok && !finished() && !is_below_hidden(event.path))
-                    status = look_at(event.path, event.type, event.zxid, false);
+                if (status == Status::ok && !finished()) status = look_at_event(event);
         }
         if (status == Status::expired) continue;
         if (status != Status::ok) return status;
@@ -115,9 +123,27 @@ Status Watcher::look_at_all() {
         if (err != Err::ok) return recipe_.fail(err, root_);
         watched_in_ = recipe_.session();
     }
+    return look_below(root_);
+}
+
+Status Watcher::look_at_event(const Recipe::Event& event) {
+    if (std::string_view above = hidden_above(event.path); !above.empty())
+        return look_below(std::string(above));
+    bool was_hidden = hidden_.contains(event.path);
+    Status status = look_at(event.path, event.type, event.zxid, false);
+    return status == Status::ok && was_hidden && !finished() ? look_below(event.path) : status;
+}
+
+// At all of a subtree, and at what is hidden there as if for the first time.
+Status Watcher::look_below(const std::string& top) {
+    ++look_;
     std::set<std::string> found;
-    Status status = walk(root_, found);
-    return status != Status::ok || finished() ? status : forget_all_but(found);
+    Status status = walk(top, found);
+    if (status != Status::ok || finished()) return status;
+    std::erase_if(hidden_, [&](const auto& hidden) {
+        return hidden.second != look_ && is_within(hidden.first, top);
+    });
+    return forget_all_but(found, top);
 }
 
 Status Watcher::walk(const std::string& path, std::set<std::string>& found) {
@@ -132,9 +158,11 @@ Status Watcher::walk(const std::string& path, std::set<std::string>& found) {
         found.insert(at);
         SyncClient::Reply reply = recipe_.call(call::get_children(shell_.full(at), false));
         Err err = reply.header.err;
-        if (err == Err::no_node || err == Err::no_auth) continue;
+        if (err == Err::no_auth && at != root_) hide(at);
+        if (err == Err::no_node || (err == Err::no_auth && at != root_)) continue;
         if (err == Err::session_expired) return Status::expired;
         if (err != Err::ok) return recipe_.fail(err, at);
+        hidden_.erase(at);
         std::optional<Children> got = decode_children(reply.body);
         if (!got) return shell_.malformed();
         std::sort(got->names.rbegin(), got->names.rend());
@@ -143,10 +171,12 @@ Status Watcher::walk(const std::string& path, std::set<std::string>& found) {
     return Status::ok;
 }
 
-Status Watcher::forget_all_but(const std::set<std::string>& found) {
-    for (auto at = known_.end(); at != known_.begin() && !finished();) {
+Status Watcher::forget_all_but(const std::set<std::string>& found, std::string_view top) {
+    auto at = top == "/" ? known_.end() : known_.lower_bound(std::string(top) + '0');  // behind '/'
+    while (at != known_.lower_bound(top) && !finished()) {
         --at;
-        if (found.contains(at->first) || is_below_hidden(at->first)) continue;
+        if (!is_within(at->first, top) || found.contains(at->first)) continue;
+        if (!hidden_above(at->first).empty()) continue;
         auto [path, was] = *at;
         at = known_.erase(at);
         Status status = tell("deleted", path, 0, was.version, nullptr);
@@ -155,12 +185,17 @@ Status Watcher::forget_all_but(const std::set<std::string>& found) {
     return Status::ok;
 }
 
-// The walk does not get there: what it does not find there is not gone.
-bool Watcher::is_below_hidden(std::string_view path) const {
-    if (hidden_.empty()) return false;
-    for (size_t end = path.rfind('/'); end != path.npos && end > 0; end = path.rfind('/', end - 1))
-        if (hidden_.contains(std::string(path.substr(0, end)))) return true;
-    return false;
+void Watcher::hide(const std::string& path) {
+    if (hidden_.insert_or_assign(path, look_).second)
+        shell_.warn(error_text(Err::no_auth, path) + " (left out, with all below)");
+}
+
+// The first hidden znode on the way to this one; empty if there is none.
+std::string_view Watcher::hidden_above(std::string_view path) const {
+    if (hidden_.empty()) return {};
+    for (size_t end = path.find('/', 1); end != path.npos; end = path.find('/', end + 1))
+        if (hidden_.contains(path.substr(0, end))) return path.substr(0, end);
+    return {};
 }
 
 Status Watcher::look_at_children() {
@@ -183,7 +218,7 @@ Status Watcher::look_at_children() {
         if (status != Status::ok) return status;
     }
     if (!known_.contains(root_)) found.clear();
-    return forget_all_but(found);
+    return forget_all_but(found, root_);
 }
 
 Watcher::Seen Watcher::read(const std::string& path, bool watch) {
@@ -211,14 +246,13 @@ Status Watcher::look_at(const std::string& path, EventType event, int64_t zxid, 
     Seen seen = read(path, watch);
     if (seen.err == Err::session_expired) return Status::expired;
     if (seen.err == Err::no_auth && path != root_) {
-        if (hidden_.insert(path).second)
-            shell_.warn(error_text(Err::no_auth, path) + " (left out, with all below)");
+        hide(path);
         return Status::ok;
     }
-    hidden_.erase(path);
     if (seen.err != Err::ok && seen.err != Err::no_node) return recipe_.fail(seen.err, path);
     auto at = known_.find(path);
     if (seen.err == Err::no_node) {
+        hidden_.erase(path);
         if (at != known_.end()) {
             int32_t version = at->second.version;
             known_.erase(at);

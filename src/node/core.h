@@ -17,8 +17,8 @@
 //
 // The turn, in order: disk work that is done, what peers sent, newly committed entries, what
 // clients sent, clocks, what peers are to be told, the log's next batch, and last the flush: one
-// call to Io for each client with something to get. A request
-// that came in waits for no further turn. What it may cost: README.md here.
+// call to Io for each client with something to get. A request that came in waits for no further
+// turn. What it may cost: README.md here.
 //
 // Invariants: a queue of a client has a write or a sync at its front, or is empty, between turns; a
 // write in it was proposed or forwarded under the present leader and is not applied yet, in the

@@ -32,8 +32,10 @@ int32_t wrapping_add(int32_t a, int32_t b) {
     return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
 }
 
-// A list of children has room for 6, 8, 12, 16, 24, 32 and so on: which of these follows from how
-// many there are, so nobody has to keep it. Six are what malloc's smallest block has room for.
+// A list of children has room for 6, 8, 12, 16, 24, 32 and so on. Nobody keeps for how many: one
+// that has grown or shrunk to just one of these numbers is given room for the next, and so there is
+// always room up to the next of them at least; behind a removal maybe for one step more. Six are
+// what malloc's smallest block has room for.
 constexpr uint32_t smallest_room = 6;
 bool fills_its_room(uint32_t count) {
     return count == 0 || (count >= smallest_room && count >> std::countr_zero(count) <= 3);

@@ -1,7 +1,7 @@
 // tree.h -- every znode, in a hash table and in a tree at once.
 //
 // Layer 2. Owns the znodes, their names, data and lists of children, and the numbers that are kept
-// over all of them: count, bytes, digest. Knows nothing of sessions' ends, watches, versions asked
+// over all of them: count, bytes, digest; and how many are below each. Knows nothing of sessions' ends, watches, versions asked
 // for or permissions; whoever calls has checked.
 //
 //     path --xxh3--> index --> number --> Place 8 bytes: parent, and where in its list
@@ -9,7 +9,7 @@
 //                                `-> pointer 8 bytes --> Znode 56 bytes, name, data  (one block)
 //                                                          |
 //          Extra 48 bytes, only where there is something to say:
-//          children, raw cversion, pzxid, aversion, owner or ttl
+//          children, how many are deeper, raw cversion, pzxid, aversion, owner or ttl
 //
 // One hash of the whole path finds a znode; that it is the right one is proved by comparing names
 // up to the root. Its children are an array of numbers; each child knows its place in it, and a
@@ -80,8 +80,8 @@ struct Extra {
     int64_t owner;      // ephemeral: session; ttl: milliseconds; else 0
     ZnodeId* children;
     uint32_t child_count;
-    uint32_t deeper;  // how many znodes are below the children; of the root not kept
-    int32_t cversion;   // raw: how many children were ever created
+    uint32_t deeper;   // how many znodes are below the children; of the root not kept
+    int32_t cversion;  // raw: how many children were ever created
     int32_t aversion;
     ZnodeId list_prev;  // ephemerals of one session, or the containers and TTL znodes
     ZnodeId list_next;
@@ -241,21 +241,21 @@ public:
     Sizes sizes() const;
     uint32_t extra_count() const { return extras_.count(); }
     uint64_t digest() const { return digest_; }
-    uint32_t descendants(ZnodeId id) const;  // all that is below, however deep
+    uint32_t descendants(ZnodeId id) const;  // all that is below, however deep; O(1)
 
     // Puts back a znode from a snapshot, as the last child of `parent`; 0 as parent: the root,
     // which is there already. `list` as at creation.
     struct Saved {
         Znode znode;  // but for extra, watchers and the sizes
-        Extra extra;  // but for children and lists
+        Extra extra;  // but for children, what is deeper, and lists
         std::string_view name;
         Bytes data;
     };
     ZnodeId restore(std::string_view path, ZnodeId parent, const Saved& saved, ZnodeList* list);
 
     // The same in steps, for millions of them: who puts them back keeps the hashes of their paths,
-    // says of each when it has all its children, for only then it counts in the digest, and has
-    // them placed in the index: many together, in the order of its memory. In an index of a hundred
+    // says of each, once, when all that is below it has been put back and said so of, for only
+    // then it counts in the digest and for those above it (`descendants`); and has them placed in the index: many together, in the order of its memory. In an index of a hundred
     // megabytes half a million find half of what they need in the pages and lines of those before
     // them. `place` says false if a parent has two children of one name.
     //

@@ -273,6 +273,45 @@ END
     verdict "so does watch, and misses nothing" $?
 }
 
+# A znode that is known, and may not be listed any more when all is read anew.
+test_hidden_while_out() {
+    [ -n "$zkd_pid" ] || return 0
+    printf '%s\n' 'create /h' 'create /h/a' 'create /h/a/b' | quiet
+    behind seer watch /h --recursive --initial --count 8
+    local seer=$!
+    lines_of "$dir/seer.out" 3
+    quiet setAcl /h/a world:anyone:cda
+    stop_zkd KILL
+    start_zkd
+    quiet create /h/y
+    lines_of "$dir/seer.out" 4
+    quiet setAcl /h/a world:anyone:cdra
+    quiet set /h/a/b 1
+    lines_of "$dir/seer.out" 5
+    quiet setAcl /h/a world:anyone:cda
+    stop_zkd KILL
+    start_zkd
+    quiet create /h/z
+    lines_of "$dir/seer.out" 6
+    quiet delete /h/a/b
+    quiet delete /h/a
+    stop_zkd KILL
+    start_zkd
+    wait $seer
+    cut -f 1,2 "$dir/seer.out" | tr '\t' ' ' | sort | cmp - <(sort <<'END'
+present /h
+present /h/a
+present /h/a/b
+created /h/y
+changed /h/a/b
+created /h/z
+deleted /h/a/b
+deleted /h/a
+END
+    )
+    verdict "what was hidden meanwhile is not called deleted, what was deleted is" $?
+}
+
 # -- elect and join ------------------------------------------------------------------------------
 
 test_elect() {
@@ -369,19 +408,26 @@ test_watch() {
     expect "a command gets path, version and data" 0 \
         "present /t 0 x${nl}present /t/a 0 1${nl}present /t/a/b 0 2$nl" ""
     if [ -z "$apache" ]; then  # 3.8 lets everybody know that a znode is there
-        quiet create /t/Hidden secret world:anyone:cd
+        quiet create /t/Hidden secret world:anyone:cda
         zk watch /t --initial --recursive --count 3 -- sh -c 'echo "$ZK_PATH"'
         expect "what may not be read is left out, and named" 0 "/t${nl}/t/a${nl}/t/a/b$nl" \
             "Insufficient permission : /t/Hidden (left out, with all below)$nl"
         quiet create /t/Hidden/in 1
-        behind above watch /t --initial --recursive --count 4
+        behind above watch /t --initial --recursive --count 6
         local above=$!
         lines_of "$dir/above.out" 3
         quiet set /t/Hidden/in 2
         quiet create /t/z
-        wait $above
+        lines_of "$dir/above.out" 4
         [ "$(cut -f 1,2 "$dir/above.out" | tail -1)" = "created${tab}/t/z" ]
         verdict "and so is what happens below" $?
+        quiet setAcl /t/Hidden world:anyone:cdra
+        quiet create /t/Hidden/more
+        quiet delete /t/Hidden/more
+        wait $above
+        [ "$(cut -f 1,2 "$dir/above.out" | sed 1,4d)" = \
+            "created${tab}/t/Hidden${nl}created${tab}/t/Hidden/in" ]
+        verdict "until it may be read" $?
         quiet delete /t/Hidden/in
         quiet delete /t/Hidden
         quiet delete /t/z
@@ -570,6 +616,7 @@ test_lock
 test_readers_and_slots
 test_ends
 test_outages
+test_hidden_while_out
 test_elect
 test_elect_after_outage
 test_join

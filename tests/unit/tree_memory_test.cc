@@ -32,6 +32,7 @@ std::string picture(World& world) {
         line.append(state.acls.bytes(state.tree[id].acl));
         line.i32(state.tree.raw_cversion(id));
         line.i64(state.tree.owner(id));
+        line.u32(state.tree.descendants(id));
         lines.emplace(line.text());
     }
     for (const std::string& line : lines) text += line;
@@ -164,6 +165,10 @@ TEST_CASE("getAllChildrenNumber counts what is below, however deep") {
     tree.restore("/a/b/restored", tree.find("/a/b"), saved, nullptr);
     CHECK(below("/a/b") == 3);
     CHECK(below("/a") == 5);
+    world.remove("/a/b/c/d");
+    CHECK(below("/a/b/c") == 0);
+    CHECK(below("/a/b") == 2);
+    CHECK(below("/a") == 4);
 }
 
 TEST_CASE("the bytes of all paths and data are counted") {
