@@ -1,8 +1,8 @@
 // tree.h -- every znode, in a hash table and in a tree at once.
 //
 // Layer 2. Owns the znodes, their names, data and lists of children, and the numbers that are kept
-// over all of them: count, bytes, digest; and how many are below each. Knows nothing of sessions' ends, watches, versions asked
-// for or permissions; whoever calls has checked.
+// over all of them: count, bytes, digest; and how many are below each. Knows nothing of sessions'
+// ends, watches, versions asked for or permissions; whoever calls has checked.
 //
 //     path --xxh3--> index --> number --> Place 8 bytes: parent, and where in its list
 //                                |
@@ -255,9 +255,10 @@ public:
 
     // The same in steps, for millions of them: who puts them back keeps the hashes of their paths,
     // says of each, once, when all that is below it has been put back and said so of, for only
-    // then it counts in the digest and for those above it (`descendants`); and has them placed in the index: many together, in the order of its memory. In an index of a hundred
-    // megabytes half a million find half of what they need in the pages and lines of those before
-    // them. `place` says false if a parent has two children of one name.
+    // then it counts in the digest and for those above it (`descendants`); and has them placed in
+    // the index: many together, in the order of its memory. In an index of a hundred megabytes half
+    // a million find half of what they need in the pages and lines of those before them. `place`
+    // says false if a parent has two children of one name.
     //
     // `map_ahead`, called now and then, maps what those that are expected will need next, and adds
     // it to `fresh`, for another thread to populate. Besides the index that is 40 MB at most.
